@@ -1,0 +1,16 @@
+"""The version of the plugin API and what each minor version added.
+
+A plugin declares the version it was written against (`PluginInfo.api`). The kernel loads it when the major
+numbers are equal and the plugin's minor is not newer than the kernel's.
+"""
+
+KERNEL_API: tuple[int, int] = (1, 0)
+
+HISTORY: dict[tuple[int, int], str] = {
+    (1, 0): "The first published hooks, contributions and contracts.",
+}
+
+
+def supports(wanted: tuple[int, int]) -> bool:
+    """Tell whether a plugin written against `wanted` runs on this kernel."""
+    return wanted[0] == KERNEL_API[0] and wanted[1] <= KERNEL_API[1]

@@ -1,0 +1,44 @@
+"""Protocols and value types shared by plugins; no behaviour of a capability lives here.
+
+A contract is what one plugin implements and others call. Ask for one with `ctx.services.require(AuthClient)`.
+"""
+
+from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
+from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
+from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
+from reactor_kernel.contracts.permissions import grants, permission_matches
+from reactor_kernel.contracts.runtime import (
+    Clock,
+    EventLog,
+    Leader,
+    MetricsRegistry,
+    Project,
+    Services,
+    StopSignal,
+    Vault,
+)
+
+__all__ = [
+    "ANONYMOUS",
+    "AuthClient",
+    "Claims",
+    "Clock",
+    "Database",
+    "DbRole",
+    "EventLog",
+    "Identity",
+    "IdentityKind",
+    "Leader",
+    "MetricsRegistry",
+    "OrgRef",
+    "Project",
+    "RawResult",
+    "Services",
+    "Statement",
+    "StopSignal",
+    "Tx",
+    "UserRecord",
+    "Vault",
+    "grants",
+    "permission_matches",
+]

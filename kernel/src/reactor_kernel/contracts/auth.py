@@ -1,0 +1,71 @@
+"""What every capability asks of identity: who is this, in which organisation, with which permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, Protocol
+
+from reactor_kernel.contracts.identity import Identity
+
+OrgRef = NewType("OrgRef", str)
+"""An organisation as a caller names it: a UUID, otherwise a slug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A verified access token (contract auth.md §4.2). Times are seconds since the epoch."""
+
+    subject: str
+    expires_at: int
+    raw: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user as other capabilities may see it."""
+
+    id: str
+    email: str
+    email_verified: bool
+    metadata: Mapping[str, object]
+    default_org_id: str | None
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class AuthClient(Protocol):
+    """Identity for other plugins: local in process, or remote over HTTP; the same answers either way."""
+
+    def verify_token(self, token: str) -> Claims:
+        """Check signature, issuer, audience and times of an access token; no database.
+
+        Raises:
+            InvalidCredential: `invalid_token`, or `token_expired` for an expired `exp` only.
+        """
+        ...
+
+    def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
+        """Turn a credential (access token or API key) into an identity in `org`, else its default organisation.
+
+        Membership, session and permissions come from the database, cached for at most 30 s.
+
+        Raises:
+            InvalidCredential: 401 for every fault of the credential.
+            NotFound: `org_not_found` for an unknown organisation.
+            Forbidden: `not_org_member`, `user_disabled`.
+        """
+        ...
+
+    def user(self, user_id: str) -> UserRecord:
+        """Return a user. Raises NotFound `user_not_found`."""
+        ...
+
+    def check(self, identity: Identity, permissions: Sequence[str]) -> Mapping[str, bool]:
+        """Tell for each permission whether the identity holds it in its active organisation."""
+        ...
+
+    def jwks(self) -> Mapping[str, object]:
+        """Return the published key set (RFC 7517)."""
+        ...

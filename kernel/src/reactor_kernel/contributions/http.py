@@ -1,0 +1,137 @@
+"""Routes and what surrounds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from reactor_kernel.contracts.identity import Identity
+
+_PATH = re.compile(
+    r"(/([A-Za-z0-9._~-]+|\{[a-z_]+(:[a-z]+(\([^)]*\))?)?\}|[A-Za-z0-9._~-]*\{[a-z_]+\}[A-Za-z0-9._~-]*)?)+\Z"
+)
+
+
+class Access(Enum):
+    """Who may call a route.
+
+    PUBLIC: anyone; `context.identity` still identifies a caller that sent a credential.
+    USER: a user or API key.
+    ADMIN: the admin token, from loopback unless `[admin] allow_remote`.
+    INTERNAL: a service identity.
+    OPERATOR: a user holding the route's permission as a platform scope.
+    """
+
+    PUBLIC = "public"
+    USER = "user"
+    ADMIN = "admin"
+    INTERNAL = "internal"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRule:
+    """What differs for one HTTP method of a mount; `None` keeps the mount's own value."""
+
+    access: Access | None = None
+    permission: str | None = None
+    body_limit: int | None = None
+    timeout: float | None = None
+    stream: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A Falcon resource at a path, with the metadata that decides who may call it.
+
+    Attributes:
+        path: a Falcon URI template below the plugin's prefix, e.g. "/data/v1/{relation}".
+        resource: an object with `on_get`, `on_post`, … responders.
+        access: who may call; there is no default on purpose.
+        permission: a permission the caller must hold in its active organisation (voted on by `reactor_authorize`).
+        body_limit: bytes of request body accepted; None = 2 MiB. More is 413 before it is read.
+        timeout: seconds until 408; None = `[server] request_timeout_secs`; 0 = none.
+        stream: the response holds its thread for long (SSE, long downloads) and counts against `max_streams`.
+        suffix: Falcon's responder suffix.
+        methods: deviations per HTTP method.
+    """
+
+    path: str
+    resource: object
+    access: Access
+    permission: str | None = None
+    body_limit: int | None = None
+    timeout: float | None = None
+    stream: bool = False
+    suffix: str | None = None
+    methods: Mapping[str, MethodRule] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _PATH.match(self.path):
+            raise ValueError(f"path {self.path!r} is not a URI template such as /data/v1/{{name}}")
+        if not isinstance(self.access, Access):
+            raise TypeError(f"{self.path}: access must be one of {', '.join(a.name for a in Access)}")
+        for method in self.methods:
+            if method != method.upper():
+                raise ValueError(f"{self.path}: method {method!r} must be in upper case")
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Answers every request that matches no mounted prefix (host-routed sites). One plugin may bring it."""
+
+    resource: object
+    access: Access = Access.PUBLIC
+
+
+class Phase(Enum):
+    """Where a middleware stands: BEFORE_ACCESS sees every request, AFTER_ACCESS only permitted ones."""
+
+    BEFORE_ACCESS = "before_access"
+    AFTER_ACCESS = "after_access"
+
+
+@dataclass(frozen=True, slots=True)
+class Middleware:
+    """A Falcon middleware component (`process_request`, `process_resource`, `process_response`)."""
+
+    component: object
+    phase: Phase = Phase.AFTER_ACCESS
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApiFragment:
+    """Part of the merged OpenAPI 3.1 document: `paths`, `components`, `tags`. Each path must be mounted and vice versa."""
+
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """The caller's address as resolved through trusted proxies; the one source for limits, audit and loopback checks."""
+
+    address: str
+    is_loopback: bool
+    user_agent: str | None
+
+
+class RequestContext(Protocol):
+    """`req.context` of every Falcon request."""
+
+    request_id: str
+    client: ClientInfo
+
+    @property
+    def identity(self) -> Identity:
+        """The caller; the anonymous identity when no credential was sent. Raises InvalidCredential for a bad one."""
+        ...
+
+    def require(self, permission: str, target: object = None) -> None:
+        """Ask `reactor_authorize` whether the caller may; raises PermissionDenied."""
+        ...
+
+
+Responder = Callable[..., None]

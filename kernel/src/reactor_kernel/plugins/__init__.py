@@ -1,0 +1,1 @@
+"""Finding, ordering, registering and calling plugins."""
