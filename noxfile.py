@@ -1,0 +1,109 @@
+"""One session per promise of the repository; see CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/reactor-*/pyproject.toml"))
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/plugins/*/pyproject.toml"))
+# What a plugin's own tests need beside the kernel; a plugin never imports another, but may require one to boot.
+REQUIRES = {"reactor-data": ["reactor-auth"]}
+CONFORMANCE = "reactor-plugin-conformance"
+TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout"]
+CONSTRAINTS = str(ROOT / "constraints.txt")
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.options.sessions = ["lint", "types", "kernel", "plugin", "compose", "docs", "budget"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+nox.options.default_venv_backend = "virtualenv"
+# The matrix runs on the interpreters the machine has.
+nox.options.error_on_missing_interpreters = False
+
+
+def wheels(session: nox.Session, *folders: Path) -> list[str]:
+    """Build the folders' wheels once per run and return their paths."""
+    target = ROOT / "build" / "wheels" / session.name.replace("(", "-").replace(")", "").replace("'", "")
+    shutil.rmtree(target, ignore_errors=True)
+    session.install("build")
+    for folder in folders:
+        session.run("python", "-m", "build", "--wheel", "--outdir", str(target), str(folder), silent=True)
+    return [str(path) for path in sorted(target.glob("*.whl"))]
+
+
+def install(session: nox.Session, *folders: Path, extras: str = "") -> None:
+    """Install distributions as built wheels, so that a file missing from a wheel fails the tests."""
+    built = wheels(session, *folders)
+    session.install("-c", CONSTRAINTS, *TEST_TOOLS, *(f"{wheel}{extras if 'reactor_kernel' in wheel else ''}" for wheel in built))
+
+
+def pytest(session: nox.Session, *paths: str, env: dict[str, str] | None = None) -> None:
+    """Run pytest with a bound on each test, so that a hang is a failure and not a lost run."""
+    session.run("pytest", "-q", "--timeout=300", *paths, *session.posargs, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: format and rules."""
+    session.install("-c", CONSTRAINTS, "ruff")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict on every src/."""
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
+    session.install("-c", CONSTRAINTS, "mypy", "pytest", "opentelemetry-sdk", "granian", *(str(folder) for folder in folders))
+    for folder in folders:
+        session.run("mypy", str(folder / "src"))
+
+
+@nox.session
+def kernel(session: nox.Session) -> None:
+    """The kernel alone: no plugin is installed."""
+    install(session, ROOT / "kernel", extras="[granian]")
+    pytest(session, "kernel/tests")
+
+
+@nox.session
+@nox.parametrize("name", PLUGINS)
+def plugin(session: nox.Session, name: str) -> None:
+    """One plugin with the kernel and what it requires, from built wheels."""
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / n for n in dict.fromkeys([CONFORMANCE, *REQUIRES.get(name, []), name]))]
+    install(session, *folders)
+    pytest(session, f"plugins/{name}/tests")
+
+
+@nox.session
+def compose(session: nox.Session) -> None:
+    """What needs several distributions, on the embedded Postgres and on an external 15."""
+    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES, extras="[granian]")
+    pytest(session, "tests", *(str(folder / "tests") for folder in EXAMPLES))
+
+
+@nox.session(python=PYTHONS)
+def matrix(session: nox.Session) -> None:
+    """The kernel's and each plugin's quick tests on one Python."""
+    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), extras="[granian]")
+    for folder in ["kernel", *(f"plugins/{name}" for name in PLUGINS)]:
+        pytest(session, "-m", "not slow and not faults and not browser", f"{folder}/tests")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The generated reference is current and every example in the documents runs."""
+    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES)
+    session.run("python", "docs/generate_hooks.py", "--check")
+    pytest(session, "tests/docs")
+
+
+@nox.session
+def budget(session: nox.Session) -> None:
+    """What may be imported when: budgets of imports, not of time."""
+    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS))
+    pytest(session, "tests/boot")
