@@ -1,0 +1,1 @@
+"""What the database has: relations, columns, keys, types, as an immutable snapshot that follows changes."""

@@ -1,0 +1,159 @@
+"""What data answers when it cannot: both halves of the envelope (contract data.md §6.1).
+
+Reactor's clients read `error.code`, PostgREST's the top-level `code`, `message`, `details` and `hint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reactor_kernel.api import MigrationFailed, ReactorError
+
+Details = str | Sequence[Any] | None
+
+
+class DataError(ReactorError):
+    """A request that data cannot answer; always with an exact status and a code."""
+
+    code = "database_error"
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        pgrst: str | None = None,
+        detail: Details = None,
+        hint: str | None = None,
+        details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make both halves. `pgrst` is the PGRST code or SQLSTATE; `detail` PostgREST's details."""
+        facts: dict[str, object] = dict(details or {})
+        if pgrst is not None:
+            facts["pgrst_code"] = pgrst
+        if detail is not None:
+            facts["detail"] = detail
+        super().__init__(
+            message,
+            code=code,
+            status=status,
+            hint=hint,
+            details=facts,
+            headers=headers,
+            top_level={"code": pgrst or code, "message": message, "details": detail, "hint": hint},
+        )
+        self.pgrst = pgrst
+        self.detail = detail
+
+    def minimal(self) -> DataError:
+        """Return the same error without details and hint."""
+        return DataError(self.status or 500, self.error_code, self.message, pgrst=self.pgrst, headers=self.headers)
+
+
+def invalid_filter(message: str, *, detail: str | None = None, hint: str | None = None) -> DataError:
+    """The query string does not parse."""
+    return DataError(400, "invalid_filter", message, pgrst="PGRST100", detail=detail, hint=hint)
+
+
+def unsupported(what: str) -> DataError:
+    """The grammar knows it, this version does not do it."""
+    return DataError(
+        501,
+        "not_supported",
+        f"{what} not supported by this version of reactor-data",
+        pgrst="PGRST127",
+        hint="`reactor plugins` shows the installed version; README lists what it supports.",
+    )
+
+
+def invalid_body(message: str, *, detail: str | None = None, hint: str | None = None) -> DataError:
+    """The request body cannot be used."""
+    return DataError(400, "invalid_body", message, pgrst="PGRST102", detail=detail, hint=hint)
+
+
+def table_not_found(name: str, schema: str, near: Sequence[str]) -> DataError:
+    """The relation does not exist or is not exposed."""
+    hint = f"Perhaps you meant the table '{schema}.{near[0]}'" if near else None
+    return DataError(
+        404,
+        "table_not_found",
+        f"Could not find the table '{schema}.{name}' in the schema cache",
+        pgrst="PGRST205",
+        hint=hint,
+        details={"table": name},
+    )
+
+
+def column_not_found(column: str, relation: str, near: Sequence[str], *, written: bool = False) -> DataError:
+    """A column named in the query string or, when `written`, in `columns` or the body does not exist."""
+    hint = f"Perhaps you meant the column '{near[0]}'" if near else None
+    message = (
+        f"Could not find the '{column}' column of '{relation}' in the schema cache"
+        if written
+        else f"column {relation}.{column} does not exist"
+    )
+    return DataError(
+        400,
+        "column_not_found",
+        message,
+        pgrst="PGRST204" if written else "42703",
+        hint=hint,
+        details={"table": relation, "column": column},
+    )
+
+
+def singular_mismatch(rows: int) -> DataError:
+    """Exactly one row was asked for."""
+    return DataError(
+        406,
+        "singular_mismatch",
+        "Cannot coerce the result to a single JSON object",
+        pgrst="PGRST116",
+        detail=f"The result contains {rows} rows",
+        details={"rows": rows},
+    )
+
+
+def range_not_satisfiable(detail: str, *, total: int | None = None) -> DataError:
+    """The range asked for lies outside of the rows."""
+    headers = {} if total is None else {"Content-Range": f"*/{total}"}
+    return DataError(
+        416,
+        "range_not_satisfiable",
+        "Requested range not satisfiable",
+        pgrst="PGRST103",
+        detail=detail,
+        headers=headers,
+    )
+
+
+class MigrationDrift(MigrationFailed):
+    """An applied migration file was changed afterwards; nothing ran."""
+
+    code = "migration_drift"
+
+
+def migration_failed(message: str, *, revision: str, sql_error: str, hint: str | None = None) -> MigrationFailed:
+    """A migration file cannot be applied."""
+    return MigrationFailed(message, hint=hint, details={"revision": revision, "sql_error": sql_error})
+
+
+def migration_drift(file: str, version: str, recorded: str, actual: str) -> MigrationDrift:
+    """A file differs from what was applied under its name."""
+    message = (
+        f"{file} was changed after it was applied: recorded SHA-256 {recorded}, actual {actual}; no migration was run"
+    )
+    return MigrationDrift(
+        message,
+        hint=f"Restore {file} as it was applied and put the change into a new migration file.",
+        details={
+            "revision": version,
+            "sql_error": "migration_drift",
+            "file": file,
+            "recorded": recorded,
+            "actual": actual,
+        },
+    )

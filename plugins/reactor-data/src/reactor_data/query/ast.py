@@ -1,0 +1,101 @@
+"""A parsed query string without its values.
+
+The tree says what is asked, `Parsed.values` with what; two requests that differ only in values have equal trees, hence
+the same SQL text. Nodes are frozen structs: hashing and comparing them is what finds a compiled plan.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class JsonKey(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """`->key` or, as text, `->>key`."""
+
+    key: str
+    as_text: bool = False
+
+
+class JsonIndex(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """`->0` or, as text, `->>0`; negative counts from the end."""
+
+    index: int
+    as_text: bool = False
+
+
+JsonStep = JsonKey | JsonIndex
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A column, perhaps with a path into it."""
+
+    name: str
+    path: tuple[JsonStep, ...] = ()
+
+
+class Star(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """`*`: all columns."""
+
+
+class Item(msgspec.Struct, frozen=True, tag=True):
+    """One selected field."""
+
+    field: Field
+    alias: str | None = None
+    cast: str | None = None
+
+
+Selection = Star | Item
+
+
+class Filter(msgspec.Struct, frozen=True, tag=True):
+    """`field.operator.value`. `slot` is the value's index in `Parsed.values`; None where the keyword is the value.
+
+    `config` is the slot of a full-text configuration, `quantifier` "any" or "all".
+    """
+
+    field: Field
+    operator: str
+    slot: int | None
+    negated: bool = False
+    quantifier: str | None = None
+    config: int | None = None
+    keyword: str | None = None
+
+
+class Logic(msgspec.Struct, frozen=True, tag=True):
+    """`and(…)` or `or(…)`."""
+
+    connective: str
+    children: tuple[Filter | Logic, ...]
+    negated: bool = False
+
+
+Condition = Filter | Logic
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One term of `order`. None = Postgres' own default."""
+
+    field: Field
+    descending: bool | None = None
+    nulls: str | None = None
+
+
+class Query(msgspec.Struct, frozen=True):
+    """The tree of one query string."""
+
+    select: tuple[Selection, ...] = (Star(),)
+    where: tuple[Condition, ...] = ()
+    order: tuple[Order, ...] = ()
+    columns: tuple[str, ...] | None = None
+    on_conflict: tuple[str, ...] | None = None
+
+
+class Parsed(msgspec.Struct):
+    """A query string: its tree, its values in slot order, and the page it asks for."""
+
+    query: Query
+    values: list[str]
+    limit: int | None = None
+    offset: int = 0

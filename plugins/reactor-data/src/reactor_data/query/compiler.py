@@ -1,0 +1,231 @@
+"""From a parsed request to one SQL statement.
+
+The text depends on the shape of a request only, never on its values, so that equal shapes share one prepared
+statement. Results are one row: the number of rows, the JSON that Postgres made of them, and what else was asked for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from reactor_data.catalog.model import Column, Relation, Schema
+from reactor_data.errors import DataError, column_not_found
+from reactor_data.query.ast import Query
+from reactor_data.query.expressions import (
+    BODY,
+    CAP,
+    LIMIT,
+    OFFSET,
+    Parameters,
+    columns_used,
+    literal,
+    order_sql,
+    selection_sql,
+    where_sql,
+)
+from reactor_data.sql.native import quote
+
+# Settings through which the data statement hands numbers on within its transaction.
+AFFECTED = "reactor.affected"
+INSERTED = "reactor.inserted"
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What a read asks for, beside its query. `body` is False for HEAD."""
+
+    query: Query
+    body: bool = True
+    count: str | None = None
+    offset: bool = False
+    singular: bool = False
+
+
+class Write(msgspec.Struct, frozen=True):
+    """What a write asks for.
+
+    `action` is insert, update or delete; `keys` the columns written; `rows` False when the body holds none;
+    `returning` minimal, headers-only or representation; `resolution` merge, ignore or None.
+    """
+
+    action: str
+    query: Query
+    keys: tuple[str, ...] = ()
+    rows: bool = True
+    returning: str = "minimal"
+    resolution: str | None = None
+    missing_default: bool = False
+    singular: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A compiled statement: its text and where the value of each `$n` comes from.
+
+    `estimate` is the statement whose EXPLAIN estimates the number of rows.
+    """
+
+    sql: str
+    sources: tuple[int, ...]
+    array_shims: frozenset[int] = frozenset()
+    estimate: Plan | None = None
+    target: tuple[str, ...] = ()
+
+
+def compile_read(schema: Schema, relation: Relation, read: Read) -> Plan:
+    """Compile GET or HEAD. The row is: count, body, total."""
+    query, parameters = read.query, Parameters()
+    selected = selection_sql(schema, relation, query.select, '"r"')
+    where = where_sql(relation, query.where, '"r"', parameters)
+    rows = f'select {selected} from {relation.sql} as "r"{where}{order_sql(relation, query.order, chr(34) + "r" + chr(34))}'
+    rows += f" limit {parameters.number(LIMIT)}"
+    if read.offset:
+        rows += f" offset {parameters.number(OFFSET)}"
+    total = "null"
+    if read.count == "exact":
+        total = f'(select count(*) from {relation.sql} as "r"{where})'
+    elif read.count == "estimated":
+        # One more than the cap is enough to know that an estimate is needed.
+        cap = parameters.number(CAP)
+        total = f'(select count(*) from (select from {relation.sql} as "r"{where} limit {cap}) as "c")'
+    body = _body(read.singular) if read.body else "null"
+    sql = f'select count(*), {body}, {total} from ({rows}) as "_"'
+    estimate = None
+    if read.count in ("planned", "estimated"):
+        counting = Parameters()
+        text = where_sql(relation, query.where, '"r"', counting)
+        estimate = Plan(
+            f'explain (format json) select from {relation.sql} as "r"{text}',
+            tuple(counting.sources),
+            frozenset(counting.array_shims),
+        )
+    return Plan(sql, tuple(parameters.sources), frozenset(parameters.array_shims), estimate)
+
+
+def compile_write(schema: Schema, relation: Relation, write: Write) -> Plan:
+    """Compile POST, PATCH or DELETE. The row is: count, body, location, inserted, and the hand-over of the count."""
+    parameters = Parameters()
+    target: tuple[str, ...] = ()
+    if write.action == "insert":
+        change, target = _insert(relation, write, parameters)
+    elif write.action == "update":
+        change = _update(relation, write, parameters)
+    else:
+        change = f'delete from {relation.sql} as "r"{where_sql(relation, write.query.where, chr(34) + "r" + chr(34), parameters)}'
+    shown = write.returning == "representation"
+    # Only what is asked for is returned: each column returned needs the right to read it, and any makes the
+    # policies for SELECT apply to the new row.
+    names = columns_used(write.query.select, write.query.order) if shown else []
+    located = write.returning == "headers-only" and write.action == "insert" and bool(relation.primary_key)
+    if located:
+        names = list(relation.primary_key)
+    if names is None:
+        returned = '"r".*'
+    else:
+        for name in names:
+            if name not in relation.by_name:
+                raise column_not_found(name, relation.name, relation.near(name))
+        returned = ", ".join(f'"r".{quote(name)}' for name in names) or '1 as "_"'
+    source = "select 1 from changed"
+    if shown:
+        listed = selection_sql(schema, relation, write.query.select, '"r"')
+        order = order_sql(relation, write.query.order, '"r"')
+        source = f'select {listed} from changed as "r"{order}'
+    location = "null"
+    if located:
+        keys = ", ".join(f"{quote(name)}::text" for name in relation.primary_key)
+        location = f"(select json_build_array({keys}) from changed limit 1)"
+    sql = (
+        f"with changed as ({change} returning {returned}) select count(*), {_body(write.singular) if shown else 'null'},"
+        f" {location}, nullif(current_setting('{INSERTED}', true), ''),"
+        f" set_config('{AFFECTED}', count(*)::text, true) from ({source}) as \"_\""
+    )
+    return Plan(sql, tuple(parameters.sources), frozenset(parameters.array_shims), target=target)
+
+
+def _body(singular: bool) -> str:
+    return 'json_agg("_".*)->0' if singular else """coalesce(json_agg("_".*), '[]')"""
+
+
+def _written(relation: Relation, keys: tuple[str, ...]) -> list[Column]:
+    columns: list[Column] = []
+    for key in keys:
+        column = relation.by_name.get(key)
+        if column is None:
+            raise column_not_found(key, relation.name, relation.near(key), written=True)
+        columns.append(column)
+    return columns
+
+
+def _rows(columns: list[Column], write: Write, parameters: Parameters) -> str:
+    """Return the row source of a JSON body, one column for each key."""
+    shape = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+    body = parameters.number(BODY)
+    defaults = [column for column in columns if column.default is not None] if write.missing_default else []
+    if not defaults:
+        return f'json_to_recordset({body}) as "b"({shape})'
+    made = ", ".join(f"{literal(column.name)}, {column.default}" for column in defaults)
+    # `offset 0` keeps the planner from making the defaults once for all rows.
+    return (
+        f'(select jsonb_build_object({made}) || "e"."value" as "row" from jsonb_array_elements({body}) as "e" offset 0)'
+        f' as "j" cross join lateral jsonb_to_record("j"."row") as "b"({shape})'
+    )
+
+
+def _insert(relation: Relation, write: Write, parameters: Parameters) -> tuple[str, tuple[str, ...]]:
+    columns = _written(relation, write.keys)
+    head = f'insert into {relation.sql} as "r"'
+    if not write.rows:
+        if not columns:
+            return f'{head} select "n".* from {relation.sql} as "n" where false', ()
+        names = ", ".join(quote(column.name) for column in columns)
+        return f"{head} ({names}) select {names} from {_rows(columns, write, parameters)} where false", ()
+    target = write.query.on_conflict or relation.primary_key
+    resolution = write.resolution if target else None
+    counting = ""
+    if resolution == "merge":
+        counting = f" where {_count('+ 1')} <> '0'"
+    if columns:
+        names = ", ".join(quote(column.name) for column in columns)
+        values = ", ".join(f'"b".{quote(column.name)}' for column in columns)
+        text = f"{head} ({names}) select {values} from {_rows(columns, write, parameters)}{counting}"
+    else:
+        text = f'{head} select from json_array_elements({parameters.number(BODY)}) as "b"{counting}'
+    if resolution is None:
+        return text, ()
+    for name in target:
+        if name not in relation.by_name:
+            raise column_not_found(name, relation.name, relation.near(name), written=True)
+    text += f" on conflict ({', '.join(quote(name) for name in target)})"
+    if resolution == "ignore" or not columns:
+        return text + " do nothing", tuple(target)
+    assigned = ", ".join(f"{quote(column.name)} = excluded.{quote(column.name)}" for column in columns)
+    return f"{text} do update set {assigned} where {_count('- 1')} <> '-1'", tuple(target)
+
+
+def _count(change: str) -> str:
+    """Count rows inserted, without returning a column: up for each row tried, down for each that became an update."""
+    present = f"coalesce(nullif(current_setting('{INSERTED}', true), '')::int, 0)"
+    return f"set_config('{INSERTED}', ({present} {change})::text, true)"
+
+
+def _update(relation: Relation, write: Write, parameters: Parameters) -> str:
+    columns = _written(relation, write.keys)
+    head = f'update {relation.sql} as "r" set'
+    if not columns or not write.rows:
+        first = quote(relation.columns[0].name)
+        return f'{head} {first} = "r".{first} where false'
+    assigned = ", ".join(f'{quote(column.name)} = "b".{quote(column.name)}' for column in columns)
+    where = where_sql(relation, write.query.where, '"r"', parameters)
+    return f'{head} {assigned} from (select * from {_rows(columns, write, parameters)} limit 1) as "b"{where}'
+
+
+def check_filters(write: Write) -> None:
+    """Refuse an update or delete of every row; for `safe_update`."""
+    if not write.query.where:
+        verb = "UPDATE" if write.action == "update" else "DELETE"
+        raise DataError(
+            400,
+            "database_error",
+            f"{verb} requires a WHERE clause",
+            pgrst="21000",
+            hint="Add a filter to the URL; to mean every row write a filter that is always true.",
+        )

@@ -1,0 +1,146 @@
+"""Applying migration files: one transaction each, with its history, policies and the notice to reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from reactor_data import __version__
+from reactor_data.errors import migration_drift, migration_failed
+from reactor_data.sql.script import Step, parse_script
+from reactor_data.sql.source import SqlComplaint
+from reactor_data.usermigrations import queries
+from reactor_data.usermigrations.files import MigrationFile, read_migrations
+from reactor_data.usermigrations.roles import RoleSet, discover_roles
+from reactor_data.usermigrations.session import FileSession
+from reactor_kernel.api import Database, DatabaseFault, MigrationFailed, MigrationOutcome, Statement
+
+Pending = list[tuple[MigrationFile, list[Step]]]
+
+
+class UserMigrations:
+    """The project's `*.sql` migrations against one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        directory: Path,
+        root: Path,
+        user_schema: str,
+        extra_search_path: Sequence[str] = (),
+        anon_role: str | None = None,
+        channel: str,
+    ) -> None:
+        self._db = database
+        self._directory = directory
+        self._root = root
+        self._schema = user_schema
+        self._search_path = [user_schema, *(schema for schema in extra_search_path if schema != user_schema)]
+        self._anon_role = anon_role
+        self._channel = channel
+
+    def apply(self, dry_run: bool = False) -> MigrationOutcome:
+        """Apply what is not yet applied; in a dry run only tell, having read every pending file.
+
+        Raises:
+            MigrationFailed: a file cannot be read or a statement was refused; earlier files stay applied.
+            MigrationDrift: an applied file was changed; nothing runs.
+        """
+        files = read_migrations(self._directory, self._root)
+        history = self._history(dry_run)
+        for file in files:
+            recorded = history.get(file.version)
+            if recorded is not None and recorded != file.sha256.hex():
+                raise migration_drift(file.source.name, file.version, recorded, file.sha256.hex())
+        pending = self._read(file for file in files if file.version not in history)
+        skipped = tuple(file.version for file in files if file.version in history)
+        if not dry_run:
+            roles = discover_roles(self._db, self._anon_role)
+            self._prepare(roles)
+            for file, steps in pending:
+                self._apply_file(file, steps, roles)
+        return MigrationOutcome(tuple(file.version for file, _ in pending), skipped)
+
+    def _history(self, dry_run: bool) -> dict[str, str]:
+        try:
+            (result,) = self._db.run(None, [queries.HISTORY], readonly=True)
+        except DatabaseFault as fault:
+            # A dry run on a new database finds no history table yet: nothing is applied.
+            if dry_run and fault.sqlstate in ("42P01", "3F000"):
+                return {}
+            raise
+        return {_text(version): _text(digest) for version, digest in result.rows}
+
+    def _read(self, files: Iterable[MigrationFile]) -> Pending:
+        """Parse every pending file before the first one runs; all complaints come together."""
+        pending: Pending = []
+        complaints: list[tuple[MigrationFile, SqlComplaint]] = []
+        for file in files:
+            try:
+                pending.append((file, parse_script(file.source)))
+            except SqlComplaint as complaint:
+                complaints.append((file, complaint))
+        if complaints:
+            raise _refused(complaints)
+        return pending
+
+    def _prepare(self, roles: RoleSet) -> None:
+        """Make the types and the generator once, and let derived policies follow the configured roles."""
+        with self._db.begin() as tx:
+            found, version, policies = tx.run(
+                [
+                    queries.find_domain(self._schema),
+                    Statement("select current_setting('server_version_num')"),
+                    queries.POLICY_ROLES,
+                ]
+            )
+            if not found.rows:
+                modern = int(_text(version.rows[0][0])) >= 180000
+                tx.run(queries.make_foundation(self._schema, roles.granted, server_has_uuidv7=modern))
+            stale = [
+                queries.alter_policy_roles(_text(schema), _text(table), _text(name), roles.callers)
+                for schema, table, name, applied in policies.rows
+                if set(_text(applied).split(",")) != set(roles.callers)
+            ]
+            if stale:
+                tx.run(stale)
+
+    def _apply_file(self, file: MigrationFile, steps: list[Step], roles: RoleSet) -> None:
+        try:
+            with self._db.begin() as tx:
+                session = FileSession(tx, file, self._schema, roles)
+                tx.run([queries.set_search_path(self._search_path)])
+                session.observe()
+                for step in steps:
+                    session.perform(step)
+                session.finish()
+                tx.run(
+                    [*queries.FORGET_SETTINGS, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
+                )
+                tx.notify(self._channel, "reload schema")
+        except SqlComplaint as complaint:
+            raise _refused([(file, complaint)]) from complaint
+        except DatabaseFault as fault:
+            # A deferred constraint speaks up at the commit, where no statement is to blame.
+            raise migration_failed(
+                f"{file.source.name}: {fault.primary}",
+                revision=file.version,
+                sql_error=str(fault),
+                hint=fault.db_hint,
+            ) from fault
+
+
+def _refused(complaints: Sequence[tuple[MigrationFile, SqlComplaint]]) -> MigrationFailed:
+    shown = "\n".join(complaint.describe(file.source) for file, complaint in complaints)
+    file, first = complaints[0]
+    line, column = file.source.position(first.start)
+    failed = migration_failed(shown, revision=file.version, sql_error=first.reason, hint=first.fix)
+    failed.details.update(
+        file=file.source.name, line=line, column=column, offending=first.offending(file.source), fix=first.fix
+    )
+    return failed
+
+
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode()
