@@ -131,7 +131,9 @@ def _grant_search(directory: Path, account: Account) -> None:
             f"run reactor as an ordinary user, move the project and its virtual environment to a place that "
             f"{account.name} can reach, or: chmod o+x {directory}",
         ) from problem
-    _log.warning("granted the account %s the right to pass through %s (ACL u:%s:x)", account.name, directory, account.name)
+    _log.warning(
+        "granted the account %s the right to pass through %s (ACL u:%s:x)", account.name, directory, account.name
+    )
 
 
 def _read_acl(directory: Path, mode: int) -> list[tuple[int, int, int]]:

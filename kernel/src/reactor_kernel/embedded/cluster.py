@@ -165,7 +165,9 @@ class Cluster:
             if found is None or not _is_postgres(found.pid, self.data):
                 return None
             if time.monotonic() > deadline:
-                raise _fault(f"Postgres (process {found.pid}) is {found.status or 'not ready'} since {_START_TIMEOUT:.0f} s")
+                raise _fault(
+                    f"Postgres (process {found.pid}) is {found.status or 'not ready'} since {_START_TIMEOUT:.0f} s"
+                )
             time.sleep(0.005)
 
     def _launch(self) -> None:
@@ -275,7 +277,9 @@ class Cluster:
         if not lines or not lines[0].strip().lstrip("-").isdigit():
             return None
         where = lines[4].strip() if len(lines) > 4 else ""
-        return Postmaster(abs(int(lines[0])), Path(where) if where else None, lines[7].strip() if len(lines) > 7 else "")
+        return Postmaster(
+            abs(int(lines[0])), Path(where) if where else None, lines[7].strip() if len(lines) > 7 else ""
+        )
 
     def _start_log(self) -> str:
         texts = []
@@ -314,7 +318,11 @@ def _quote_directory(path: Path) -> str:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+        if name in os.environ
+    }
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -355,7 +363,9 @@ def _is_postgres(pid: int, data: Path) -> bool:
     if not _alive(pid):
         return False
     if not Path("/proc/self/stat").exists():
-        shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+        shown = subprocess.run(
+            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout
         return "postgres" in shown and str(data) in shown
     return _working_directory(pid) == data.resolve()
 

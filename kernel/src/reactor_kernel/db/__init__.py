@@ -1,0 +1,1 @@
+"""The only place where a database connection opens: pool, transactions, migrations, leadership."""

@@ -1,0 +1,228 @@
+"""One open transaction, for raw statements and SQLAlchemy alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import psycopg
+
+from reactor_kernel.contracts.db import RawResult, Statement, Tx
+from reactor_kernel.db.faults import ConnectionGone, translated, unavailable
+from reactor_kernel.db.link import Command, Link, command, raw
+from reactor_kernel.errors import DatabaseFault, DatabaseUnavailable, InternalError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, CursorResult, Executable
+
+    from reactor_kernel.db.alchemy import Alchemy
+    from reactor_kernel.db.pool import Pool
+
+_log = logging.getLogger("reactor_kernel")
+_SET_ROLE = "SELECT set_config('role', $1, true)"
+AS_OWNER = Command(_SET_ROLE, (b"none",))
+_COMMIT = Command("COMMIT")
+_ROLLBACK = Command("ROLLBACK")
+_NOTIFY = "SELECT pg_notify($1, $2)"
+
+
+class Publisher(Protocol):
+    """What a transaction needs of the event bus."""
+
+    def publish(self, tx: Tx, topic: str, payload: object) -> None:
+        """Write an event's rows through `tx` and arrange its local delivery."""
+        ...
+
+
+def set_role(role: bytes) -> Command:
+    """Return the command that makes the transaction go on as a role."""
+    return Command(_SET_ROLE, (role,))
+
+
+def with_roles(
+    statements: Sequence[Statement], role: bytes | None, *, restore: bool
+) -> tuple[list[Command], list[int]]:
+    """Encode statements with the role switches they need; return the commands and where each statement's answer will be."""
+    commands: list[Command] = []
+    at: list[int] = []
+    owner = False
+    for statement in statements:
+        if role is not None and statement.as_owner is not owner:
+            owner = statement.as_owner
+            commands.append(AS_OWNER if owner else set_role(role))
+        at.append(len(commands))
+        commands.append(command(statement))
+    if owner and restore and role is not None:
+        commands.append(set_role(role))
+    return commands, at
+
+
+class PostgresTx:
+    """A transaction on a borrowed connection; made by `PostgresDatabase.begin`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        opening: Sequence[Command],
+        role: bytes | None,
+        alchemy: Callable[[], Alchemy],
+        publisher: Callable[[], Publisher],
+    ) -> None:
+        self._pool = pool
+        self._opening = opening
+        self._role = role
+        self._alchemy = alchemy
+        self._publisher = publisher
+        self._link: Link | None = None
+        self._connection: Connection | None = None
+        self._actions: list[Callable[[], None]] = []
+        self._marks: list[tuple[str, int]] = []
+        self._fault: DatabaseFault | None = None
+        self._began = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the transaction is open."""
+        return self._link is not None
+
+    def __enter__(self) -> PostgresTx:
+        if self._began:
+            raise InternalError("a transaction can be entered once; ask db.begin() for another")
+        self._began = True
+        link = self._pool.acquire()
+        try:
+            try:
+                link.send(self._opening)
+            except ConnectionGone as gone:
+                if not gone.untouched:
+                    raise
+                self._pool.discard(link)
+                self._pool.drop_idle()
+                link = self._pool.acquire()
+                link.send(self._opening)
+            except DatabaseFault:
+                if not link.stale_plan:
+                    raise
+                link.send([_ROLLBACK])
+                link.send(self._opening)
+        except ConnectionGone as gone:
+            self._pool.discard(link)
+            raise unavailable(str(gone)) from gone
+        except BaseException:
+            self._pool.discard(link)  # perhaps inside a failed transaction; this is rare
+            raise
+        self._link = link
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        link = self._standing()
+        actions = self._actions if problem is None else []
+        try:
+            if problem is None:
+                self._commit(link)
+            else:
+                self._roll_back(link)
+        finally:
+            self._link = None
+            if self._connection is not None:
+                self._connection.close()
+            self._pool.release(link)
+        if isinstance(problem, psycopg.Error):
+            raise translated(problem) from problem
+        for action in actions:
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - the commit stands; one action must not keep the others from running
+                _log.exception("an after-commit action failed")
+
+    def _commit(self, link: Link) -> None:
+        try:
+            [answer] = link.send([_COMMIT])
+        except ConnectionGone as gone:
+            lost = DatabaseUnavailable("the connection was lost during the commit: it may or may not have happened")
+            raise lost from gone
+        if answer.command_status == b"ROLLBACK":
+            # A statement failed, the error was caught, and Postgres had already given the transaction up.
+            if self._fault is not None:
+                raise self._fault
+            raise InternalError("the transaction was rolled back: a statement in it failed and the error was swallowed")
+
+    def _roll_back(self, link: Link) -> None:
+        if not link.connection.closed:
+            try:
+                link.send([_ROLLBACK])
+            except (ConnectionGone, DatabaseFault) as failed:
+                # The link is closed instead of given back, which rolls back as well; the first error matters more.
+                _log.debug("rollback: %s", failed)
+
+    def _standing(self) -> Link:
+        if self._link is None:
+            state = "has ended" if self._began else "has not begun"
+            raise InternalError(f"this transaction {state}; use it inside `with db.begin(…) as tx:`")
+        return self._link
+
+    # -- statements -----------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection:
+        """The SQLAlchemy connection of this transaction."""
+        link = self._standing()
+        if self._connection is None:
+            self._connection = self._alchemy().connection(link, self)
+        return self._connection
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run a SQLAlchemy Core statement."""
+        try:
+            return self.connection.execute(statement, parameters)
+        except DatabaseFault as fault:
+            self._fault = fault
+            raise
+
+    def run(self, statements: Sequence[Statement]) -> list[RawResult]:
+        """Run raw statements in one round trip."""
+        link = self._standing()
+        commands, at = with_roles(statements, self._role, restore=True)
+        if not commands:
+            return []
+        try:
+            answers = link.send(commands)
+        except DatabaseFault as fault:
+            self._fault = fault
+            raise
+        except ConnectionGone as gone:
+            raise unavailable(str(gone)) from gone
+        return [raw(answers[index]) for index in at]
+
+    # -- effects of the commit ------------------------------------------------------------------------------------
+
+    def publish(self, topic: str, payload: object) -> None:
+        """Emit an event with this transaction."""
+        self._standing()
+        self._publisher().publish(self, topic, payload)
+
+    def notify(self, channel: str, payload: str = "") -> None:
+        """NOTIFY listeners when this commits."""
+        self.run([Statement(_NOTIFY, (channel, payload))])
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` after the commit."""
+        self._standing()
+        self._actions.append(action)
+
+    def mark(self, savepoint: str) -> None:
+        """Remember which actions came before a savepoint."""
+        self._marks.append((savepoint, len(self._actions)))
+
+    def return_to(self, savepoint: str) -> None:
+        """Drop the actions that came after a savepoint that is rolled back to."""
+        for index in range(len(self._marks) - 1, -1, -1):
+            name, count = self._marks[index]
+            if name == savepoint:
+                del self._actions[count:]
+                del self._marks[index:]
+                return
