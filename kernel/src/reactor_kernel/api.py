@@ -68,10 +68,12 @@ from reactor_kernel.contributions import (
 )
 from reactor_kernel.errors import (
     BadRequest,
+    BootError,
     Conflict,
     DatabaseFault,
     DatabaseUnavailable,
     ExitCode,
+    Fault,
     Forbidden,
     InternalError,
     InvalidCredential,
@@ -106,6 +108,7 @@ __all__ = [
     "AuthClient",
     "BackgroundService",
     "BadRequest",
+    "BootError",
     "Claims",
     "ClientInfo",
     "Clock",
@@ -123,6 +126,7 @@ __all__ = [
     "EventType",
     "ExitCode",
     "Fallback",
+    "Fault",
     "Forbidden",
     "Generated",
     "HealthCheck",
