@@ -1,0 +1,1 @@
+"""The kernel's own revisions: SQL helpers that read the published claims, and the outbox."""
