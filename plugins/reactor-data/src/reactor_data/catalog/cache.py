@@ -116,6 +116,13 @@ class SchemaCache:
             relation = snapshot.relations.get(name)
         return snapshot, relation
 
+    def doubt(self, version: int) -> bool:
+        """Take note that Postgres contradicted a snapshot; return whether there is a newer one to try with."""
+        current = self.current()
+        if current.version <= version and self._clock.monotonic() - self._loaded_at >= MISS_RELOAD_SECS:
+            current = self.reload(unless_newer_than=version)
+        return current.version > version
+
     def heard(self, payload: str | None) -> None:
         """Take a notice: None = some may have been missed, `reload schema` = reload soon, anything else is not for us."""
         if payload is None:

@@ -133,8 +133,14 @@ def compile_write(schema: Schema, relation: Relation, write: Write) -> Plan:
     if located:
         keys = ", ".join(f"{quote(name)}::text" for name in relation.primary_key)
         location = f"(select json_build_array({keys}) from changed limit 1)"
+    if write.action == "update" and not (write.rows and write.keys):
+        # Nothing to set: no row is changed, and the answer has the form of one that found none.
+        changed = f'select {returned} from {relation.sql} as "r" where false'
+        parameters = Parameters()
+    else:
+        changed = f"{change} returning {returned}"
     sql = (
-        f"with changed as ({change} returning {returned}) select count(*), {_body(write.singular) if shown else 'null'},"
+        f"with changed as ({changed}) select count(*), {_body(write.singular) if shown else 'null'},"
         f" {location}, nullif(current_setting('{INSERTED}', true), ''),"
         f" set_config('{AFFECTED}', count(*)::text, true) from ({source}) as \"_\""
     )
@@ -174,10 +180,7 @@ def _insert(relation: Relation, write: Write, parameters: Parameters) -> tuple[s
     columns = _written(relation, write.keys)
     head = f'insert into {relation.sql} as "r"'
     if not write.rows:
-        if not columns:
-            return f'{head} select "n".* from {relation.sql} as "n" where false', ()
-        names = ", ".join(quote(column.name) for column in columns)
-        return f"{head} ({names}) select {names} from {_rows(columns, write, parameters)} where false", ()
+        return f"{head} select where false", ()
     target = write.query.on_conflict or relation.primary_key
     resolution = write.resolution if target else None
     counting = ""
@@ -209,13 +212,10 @@ def _count(change: str) -> str:
 
 def _update(relation: Relation, write: Write, parameters: Parameters) -> str:
     columns = _written(relation, write.keys)
-    head = f'update {relation.sql} as "r" set'
-    if not columns or not write.rows:
-        first = quote(relation.columns[0].name)
-        return f'{head} {first} = "r".{first} where false'
     assigned = ", ".join(f'{quote(column.name)} = "b".{quote(column.name)}' for column in columns)
     where = where_sql(relation, write.query.where, '"r"', parameters)
-    return f'{head} {assigned} from (select * from {_rows(columns, write, parameters)} limit 1) as "b"{where}'
+    row = f'(select * from {_rows(columns, write, parameters)} limit 1) as "b"'
+    return f'update {relation.sql} as "r" set {assigned} from {row}{where}'
 
 
 def check_filters(write: Write) -> None:

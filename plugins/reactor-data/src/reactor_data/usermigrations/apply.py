@@ -116,7 +116,7 @@ class UserMigrations:
                     session.perform(step)
                 session.finish()
                 tx.run(
-                    [*queries.FORGET_SETTINGS, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
+                    [*queries.FORGET_SESSION, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
                 )
                 tx.notify(self._channel, "reload schema")
         except SqlComplaint as complaint:

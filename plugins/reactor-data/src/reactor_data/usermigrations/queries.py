@@ -9,8 +9,10 @@ from reactor_kernel.api import Statement
 
 HISTORY = Statement("select version, encode(source_sha256, 'hex') from _reactor_data.migrations order by version")
 
-# Unlike SET LOCAL a migration's own SET lasts for the session; a pooled connection must not keep it.
-FORGET_SETTINGS = (Statement("reset session authorization", prepare=False), Statement("reset all", prepare=False))
+# A migration's own SET and its temporary tables last for the session; a pooled connection must not keep them.
+FORGET_SESSION = tuple(
+    Statement(text, prepare=False) for text in ("reset session authorization", "reset all", "discard temp")
+)
 
 # Relations and routines a migration may have made: those outside of the system's, the platform's and extensions'
 # own. With what the runner has to know about each to protect it.

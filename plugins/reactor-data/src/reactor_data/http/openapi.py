@@ -1,0 +1,100 @@
+"""The fixed routes as OpenAPI 3.1; the caller's own relations are described by a later version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ERROR = {"description": "error envelope"}
+_JSON_ROWS = {
+    "description": "rows",
+    "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
+}
+_QUERY = [
+    {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}
+    for name, kind, text in (
+        ("select", "string", "columns, aliases, casts, JSON paths"),
+        ("order", "string", "column.asc|desc.nullsfirst|nullslast, …"),
+        ("limit", "integer", "rows at most"),
+        ("offset", "integer", "rows to skip"),
+    )
+]
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}}
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the fragment."""
+    return {
+        "tags": [{"name": "data", "description": "Rows under row-level security"}],
+        "paths": {
+            "/data/v1/health": {"get": _operation("The capability answers", {"200": {"description": "ok"}})},
+            "/data/v1/health/ready": {
+                "get": _operation("Rows can be served", {"200": {"description": "ok"}, "503": _ERROR})
+            },
+            "/data/v1/_admin/tables": {"get": _operation("Names of the relations", {"200": {"description": "names"}})},
+            "/data/v1/_admin/tables/{table}": {
+                "parameters": [_path("table")],
+                "get": _operation("One relation", {"200": {"description": "columns and row count"}, "404": _ERROR}),
+            },
+            "/data/v1/_admin/query": {
+                "post": {
+                    **_operation("Run one SQL statement", {"200": {"description": "rows"}, "400": _ERROR}),
+                    "requestBody": {
+                        "required": True,
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "required": ["sql"],
+                                    "properties": {
+                                        "sql": {"type": "string"},
+                                        "params": {"type": "object"},
+                                        "write": {"type": "boolean", "default": False},
+                                    },
+                                }
+                            }
+                        },
+                    },
+                }
+            },
+            "/data/v1/_admin/migrate": {
+                "post": _operation("Apply the project's migrations", {"200": {"description": "what was applied"}})
+            },
+            "/data/v1/rpc/{function}": {
+                "parameters": [_path("function")],
+                "get": _operation("Not supported by this version", {"501": _ERROR}),
+                "head": _operation("Not supported by this version", {"501": _ERROR}),
+                "post": _operation("Not supported by this version", {"501": _ERROR}),
+            },
+            "/data/v1/{relation}": _relation(),
+        },
+    }
+
+
+def _relation() -> dict[str, Any]:
+    failures = {"400": _ERROR, "401": _ERROR, "403": _ERROR, "404": _ERROR}
+    empty = {"description": "done; rows with Prefer: return=representation"}
+    return {
+        "parameters": [_path("relation")],
+        "get": {
+            **_operation("Read rows", {"200": _JSON_ROWS, "206": _JSON_ROWS, "416": _ERROR, **failures}),
+            "parameters": _QUERY,
+        },
+        "head": {**_operation("Read headers only", {"200": {"description": "ok"}, **failures}), "parameters": _QUERY},
+        "post": {**_operation("Insert rows", {"201": empty, "409": _ERROR, **failures}), "requestBody": _BODY},
+        "patch": {**_operation("Update rows", {"204": empty, "200": _JSON_ROWS, **failures}), "requestBody": _BODY},
+        "delete": _operation("Delete rows", {"204": empty, "200": _JSON_ROWS, **failures}),
+        "options": _operation("Which methods the relation takes", {"200": {"description": "Allow"}, "404": _ERROR}),
+    }
+
+
+def _operation(summary: str, responses: dict[str, Any]) -> dict[str, Any]:
+    return {"tags": ["data"], "summary": summary, "responses": responses}
+
+
+def _path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

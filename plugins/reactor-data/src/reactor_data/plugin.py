@@ -1,0 +1,122 @@
+"""The manifest of the capability `data`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from reactor_data import __version__
+from reactor_data.config import DataConfig
+from reactor_kernel.api import (
+    KERNEL_API,
+    Access,
+    ConfigSection,
+    HealthCheck,
+    MethodRule,
+    MetricCollector,
+    MigrationStep,
+    Mount,
+    OpenApiFragment,
+    PluginContext,
+    PluginInfo,
+    Probe,
+    SchemaBranch,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from reactor_data.assembly import Assembly
+
+
+def _metadata() -> MetaData:
+    from reactor_data.tables import metadata
+
+    return metadata
+
+
+class DataPlugin:
+    """Rows over HTTP under native row-level security, and the migrations that define them."""
+
+    info = PluginInfo(
+        name="data",
+        version=__version__,
+        api=KERNEL_API,
+        summary="rows over HTTP under native row-level security",
+        prefix="/data/v1",
+        requires=("auth",),
+    )
+
+    def __init__(self) -> None:
+        self._assembly: Assembly | None = None
+
+    def _assembled(self, ctx: PluginContext) -> Assembly:
+        if self._assembly is None:
+            from reactor_data.assembly import Assembly
+
+            self._assembly = Assembly(ctx)
+        return self._assembly
+
+    @hookimpl
+    def reactor_config_section(self) -> Iterable[ConfigSection]:
+        """Declare `[data]`."""
+        yield ConfigSection(DataConfig, initial=('migrations_dir = "migrations"',))
+
+    @hookimpl
+    def reactor_schema(self) -> Iterable[SchemaBranch]:
+        """Bring the schema `_reactor_data`."""
+        yield SchemaBranch("data", "reactor_data.migrations", _metadata)
+
+    @hookimpl
+    def reactor_migrations(self, ctx: PluginContext) -> Iterable[MigrationStep]:
+        """Apply the project's own migrations after it."""
+        if ctx.config.run_migrations:
+            yield MigrationStep("user migrations", self._assembled(ctx).migrations.apply)
+
+    @hookimpl
+    def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
+        """Mount the routes."""
+        parts = self._assembled(ctx)
+        caller = Access.USER if ctx.config.anon_role is None else Access.PUBLIC
+        anyone = {"OPTIONS": MethodRule(access=Access.PUBLIC)}
+        health, tables = parts.health(), parts.tables()
+        yield Mount("/data/v1/health", health, access=Access.PUBLIC)
+        yield Mount("/data/v1/health/ready", health, access=Access.PUBLIC, suffix="ready")
+        yield Mount("/data/v1/_admin/tables", tables, access=Access.ADMIN)
+        yield Mount("/data/v1/_admin/tables/{table}", tables, access=Access.ADMIN, suffix="table")
+        yield Mount("/data/v1/_admin/query", parts.query(), access=Access.ADMIN)
+        yield Mount("/data/v1/_admin/migrate", parts.migrate(), access=Access.ADMIN, timeout=0)
+        yield Mount("/data/v1/rpc/{function}", parts.functions(), access=caller)
+        yield Mount("/data/v1/{relation}", parts.relations(), access=caller, methods=anyone)
+
+    @hookimpl
+    def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
+        """Describe them."""
+        from reactor_data.http.openapi import document
+
+        yield OpenApiFragment(document())
+
+    @hookimpl
+    def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
+        """Look at the database, the schema, policies and row security."""
+        probes = self._assembled(ctx).probes
+        yield Probe("data: database", probes.database)
+        yield Probe("data: schema", probes.schema)
+        yield Probe("data: policies", probes.policies)
+        yield Probe("data: row security", probes.row_security)
+
+    @hookimpl
+    def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
+        """Say whether rows can be served."""
+        yield HealthCheck(self._assembled(ctx).probes.unready)
+
+    @hookimpl
+    def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
+        """Show the schema snapshot in use."""
+        yield self._assembled(ctx).metrics()
+
+    @hookimpl
+    def reactor_stopping(self, ctx: PluginContext, deadline: float) -> None:
+        """Drop a reload of the schema that still waits."""
+        self._assembled(ctx).schema.close()
