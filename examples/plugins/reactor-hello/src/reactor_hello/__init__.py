@@ -1,0 +1,3 @@
+"""A plugin for Reactor that greets."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,11 @@
+"""The kit every plugin author can run."""
+
+from __future__ import annotations
+
+from reactor_hello.plugin import HelloPlugin
+from reactor_plugin_conformance import PluginConformance
+
+
+class TestConformance(PluginConformance):
+    plugin = HelloPlugin
+    config = {"greeting": "Ahoy", "seal_key": "a-secret-that-must-not-be-seen"}
