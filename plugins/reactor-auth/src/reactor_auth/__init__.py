@@ -1,0 +1,3 @@
+"""Identity for Reactor: users, sessions, tokens, organisations, roles and permissions."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,57 @@
+"""The `AuthClient` contract, in process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from reactor_auth.assembly import Auth
+from reactor_auth.errors import UserNotFound
+from reactor_kernel.api import Claims, Identity, InvalidCredential, OrgRef, UserRecord
+
+
+class LocalAuthClient:
+    """Answers other plugins from this process' keys, caches and database."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def verify_token(self, token: str) -> Claims:
+        """Check an access token; see `contracts.AuthClient`."""
+        return self._auth.resolver.verify(token).claims
+
+    def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
+        """Turn a credential into an identity; see `contracts.AuthClient`."""
+        refuse_api_key(token)
+        return self._auth.resolver.resolve(token, org)
+
+    def user(self, user_id: str) -> UserRecord:
+        """Return a user. Raises NotFound `user_not_found`."""
+        try:
+            key = UUID(user_id)
+        except ValueError:
+            raise UserNotFound from None
+        found = self._auth.profiles.user(key)
+        return UserRecord(
+            id=str(found.id),
+            email=found.email,
+            email_verified=found.email_verified,
+            metadata=found.metadata,
+            default_org_id=None if found.default_org_id is None else str(found.default_org_id),
+            created_at=found.created_at,
+            disabled_at=found.disabled_at,
+        )
+
+    def check(self, identity: Identity, permissions: Sequence[str]) -> Mapping[str, bool]:
+        """Tell for each permission whether the identity holds it."""
+        return {permission: identity.may(permission) for permission in permissions}
+
+    def jwks(self) -> Mapping[str, object]:
+        """Return the published key set."""
+        return self._auth.keys.jwks()
+
+
+def refuse_api_key(token: str) -> None:
+    """Say of an API key that this version knows none, instead of calling it a malformed token."""
+    if token.startswith("rk_live_"):
+        raise InvalidCredential("API keys are not supported by this version of reactor-auth")

@@ -1,0 +1,1 @@
+"""Identity over HTTP: parses requests, calls the services, renders answers."""

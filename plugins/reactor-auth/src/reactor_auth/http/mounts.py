@@ -1,0 +1,43 @@
+"""Where everything is mounted and who may call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reactor_auth.assembly import Auth
+from reactor_auth.http import key_routes, org_routes, permission_routes, session_routes, user_routes
+from reactor_kernel.api import Access, Mount
+
+
+def mounts(auth: Auth) -> Iterator[Mount]:
+    """Yield every route; rights within an organisation are checked where its rows are locked."""
+    prefix = auth.prefix
+    keys = key_routes.KeysResource(auth)
+    public: dict[str, object] = {
+        "/signup": session_routes.SignUpResource(auth),
+        "/login": session_routes.LoginResource(auth),
+        "/token": session_routes.TokenResource(auth),
+        # Public, because a refresh token in the body is a credential too.
+        "/logout": session_routes.LogoutResource(auth),
+        "/keys": keys,
+        "/.well-known/jwks.json": keys,
+        "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
+    }
+    for path, resource in public.items():
+        yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
+    signed_in: dict[str, object] = {
+        "/me": user_routes.MeResource(auth),
+        "/user": user_routes.UserResource(auth),
+        "/orgs": org_routes.OrgsResource(auth),
+        "/orgs/{ref}": org_routes.OrgResource(auth),
+        "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),
+        "/orgs/{ref}/members": org_routes.MembersResource(auth),
+        "/orgs/{ref}/members/{user_id}": org_routes.MemberResource(auth),
+        "/orgs/{ref}/members/{user_id}/role": org_routes.MemberRoleResource(auth),
+        "/roles": org_routes.ActiveOrgRolesResource(auth),
+        "/permissions": permission_routes.PermissionsResource(auth),
+        "/permissions/check": permission_routes.PermissionCheckResource(auth),
+        "/permissions/ctx": permission_routes.PermissionContextResource(auth),
+    }
+    for path, resource in signed_in.items():
+        yield Mount(f"{prefix}{path}", resource, access=Access.USER)

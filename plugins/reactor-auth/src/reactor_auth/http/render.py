@@ -1,0 +1,129 @@
+"""How identity looks on the wire (contract auth.md §3.1)."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from reactor_auth.errors import PermissionDenied
+from reactor_auth.model import Caller, Member, Org, Origin, Role, Standing, Tokens, User
+
+if TYPE_CHECKING:
+    import falcon
+
+MAX_USER_AGENT = 512
+
+
+def instant(value: datetime) -> str:
+    """Render RFC 3339 in UTC with offset +00:00."""
+    return value.astimezone(UTC).isoformat()
+
+
+def user(value: User) -> dict[str, Any]:
+    """Render a user."""
+    return {
+        "id": str(value.id),
+        "email": value.email,
+        "email_verified": value.email_verified,
+        "metadata": value.metadata,
+        "default_org_id": None if value.default_org_id is None else str(value.default_org_id),
+        "created_at": instant(value.created_at),
+    }
+
+
+def tokens(value: Tokens) -> dict[str, Any]:
+    """Render tokens as sign-up and sign-in return them."""
+    return {
+        "access_token": value.access_token,
+        "refresh_token": value.refresh_token,
+        "expires_at": instant(value.expires_at),
+    }
+
+
+def oauth_tokens(value: Tokens) -> dict[str, Any]:
+    """Render tokens as the token endpoint returns them."""
+    return {
+        "access_token": value.access_token,
+        "token_type": "Bearer",
+        "refresh_token": value.refresh_token,
+        "expires_in": value.expires_in,
+        "expires_at": instant(value.expires_at),
+    }
+
+
+def org(value: Org) -> dict[str, Any]:
+    """Render an organisation."""
+    return {
+        "id": str(value.id),
+        "name": value.name,
+        "slug": value.slug,
+        "metadata": value.metadata,
+        "created_at": instant(value.created_at),
+        "updated_at": instant(value.updated_at),
+    }
+
+
+def role(value: Role) -> dict[str, Any]:
+    """Render a role; `is_default` marks the one new members get."""
+    return {
+        "id": str(value.id),
+        "org_id": str(value.org_id),
+        "name": value.name,
+        "description": value.description,
+        "is_system": value.is_system,
+        "is_default": value.is_system and value.name == "member",
+        "permissions": list(value.permissions),
+    }
+
+
+def member(value: Member) -> dict[str, Any]:
+    """Render a member with the fields of both client generations; `id` is the user's."""
+    return {
+        "id": str(value.user.id),
+        "user_id": str(value.user.id),
+        "org_id": str(value.org_id),
+        "user": user(value.user),
+        "role_id": str(value.role_id),
+        "role_name": value.role_name,
+        "joined_at": instant(value.joined_at),
+        "created_at": instant(value.joined_at),
+        "updated_at": instant(value.updated_at),
+    }
+
+
+def org_of_standing(value: Standing) -> dict[str, Any]:
+    """Render the organisation a permission answer is about."""
+    return {"id": str(value.org.id), "slug": value.org.slug, "role_id": str(value.role_id)}
+
+
+def origin_of(request: falcon.Request) -> Origin:
+    """Return where a request came from, in a form Postgres can store."""
+    client = request.context.client
+    agent: str | None = client.user_agent
+    return Origin(_address(client.address), agent.replace("\x00", "")[:MAX_USER_AGENT] if agent else None)
+
+
+def caller_of(request: falcon.Request) -> Caller:
+    """Return the user behind a request. Raises PermissionDenied for a caller that is no user."""
+    identity = request.context.identity
+    if identity.user_id is None:
+        raise PermissionDenied("only a user may do this")
+    session_id = UUID(identity.session_id) if identity.session_id else None
+    return Caller(UUID(identity.user_id), session_id, origin_of(request))
+
+
+def no_store(response: falcon.Response) -> None:
+    """Keep tokens out of caches (RFC 6749 §5.1)."""
+    response.set_header("Cache-Control", "no-store")
+
+
+def _address(text: str | None) -> str | None:
+    if not text:
+        return None
+    try:
+        # Postgres' inet knows no zone ids.
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    except ValueError:
+        return None

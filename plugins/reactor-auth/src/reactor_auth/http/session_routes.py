@@ -1,0 +1,151 @@
+"""Sign-up, sign-in, tokens, logout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from reactor_auth.assembly import Auth
+from reactor_auth.errors import invalid_field
+from reactor_auth.http import bodies, render
+from reactor_auth.model import Origin, Scope, Tokens, User
+from reactor_kernel.api import Forbidden, ReactorError, Unauthenticated
+
+if TYPE_CHECKING:
+    import falcon
+
+T = TypeVar("T")
+GRANTS = ("password", "refresh_token")
+
+
+class SignUpResource:
+    """`POST /signup`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make a user and sign it in."""
+        body = bodies.read_json(req, bodies.SignUp)
+        metadata = bodies.metadata_of(body.metadata)
+        user, tokens = self._auth.accounts.sign_up(body.email, body.password, metadata, render.origin_of(req))
+        render.no_store(resp)
+        resp.status = "201 Created"
+        resp.media = {"user": render.user(user), "session": render.tokens(tokens)}
+
+
+class LoginResource:
+    """`POST /login`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Check a password and open a session."""
+        body = bodies.read_json(req, bodies.Credentials)
+        user, tokens = sign_in(self._auth, body.email, body.password, render.origin_of(req))
+        render.no_store(resp)
+        resp.media = {"user": render.user(user), **render.tokens(tokens)}
+
+
+class TokenResource:
+    """`POST /token`: the OAuth 2 token endpoint, for forms and JSON."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Exchange what the grant asks for against tokens."""
+        body = self._read(req)
+        render.no_store(resp)
+        origin = render.origin_of(req)
+        if body.grant_type == "password":
+            email, password = _required(body.email, "email"), _required(body.password, "password")
+            user, tokens = sign_in(self._auth, email, password, origin)
+            resp.media = {**render.oauth_tokens(tokens), "user": render.user(user)}
+        elif body.grant_type == "refresh_token":
+            refresh_token = _required(body.refresh_token, "refresh_token")
+            resp.media = render.oauth_tokens(self._refresh(refresh_token, origin))
+        elif not body.grant_type:
+            raise invalid_field("grant_type", "is required")
+        else:
+            raise invalid_field("grant_type", f"must be one of {', '.join(GRANTS)}")
+
+    def _read(self, req: falcon.Request) -> bodies.TokenRequest:
+        if bodies.is_form(req):
+            form = bodies.read_form(req)
+            return bodies.TokenRequest(
+                grant_type=form.get("grant_type"),
+                # OAuth's own name for it is accepted as well (RFC 6749 §4.3.2).
+                email=form.get("email", form.get("username")),
+                password=form.get("password"),
+                refresh_token=form.get("refresh_token"),
+            )
+        body = bodies.read_json(req, bodies.TokenRequest)
+        if body.grant_type is None:
+            body.grant_type = req.get_param("grant_type")
+        return body
+
+    def _refresh(self, refresh_token: str, origin: Origin) -> Tokens:
+        return _counted(self._auth.metrics.refreshed, lambda: self._auth.sessions.refresh(refresh_token, origin))
+
+
+class LogoutResource:
+    """`POST /logout`: by the access token, else by a refresh token in the body."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """End sessions as `?scope=` says."""
+        scope = _scope(req.get_param("scope"))
+        refusal = self._log_out_caller(req, scope)
+        if refusal is not None:
+            refresh_token = self._token_of_body(req)
+            if refresh_token is None:
+                raise refusal
+            self._auth.sessions.log_out_by_token(refresh_token, scope, render.origin_of(req))
+        resp.status = "204 No Content"
+
+    def _log_out_caller(self, req: falcon.Request, scope: Scope) -> ReactorError | None:
+        """Log the bearer out; return why there is none."""
+        try:
+            identity = req.context.identity
+        except (Unauthenticated, Forbidden) as refusal:
+            return refusal
+        if identity.user_id is None:
+            return Unauthenticated("logging out needs an access token, or a refresh_token in the body")
+        self._auth.sessions.log_out(render.caller_of(req), scope)
+        return None
+
+    def _token_of_body(self, req: falcon.Request) -> str | None:
+        raw = req.bounded_stream.read()
+        return bodies.decode(raw, bodies.LogOut).refresh_token if raw.strip() else None
+
+
+def sign_in(auth: Auth, email: str, password: str, origin: Origin) -> tuple[User, Tokens]:
+    """Sign in and count the outcome."""
+    return _counted(auth.metrics.signed_in, lambda: auth.accounts.sign_in(email, password, origin))
+
+
+def _counted(count: Callable[[str], None], action: Callable[[], T]) -> T:
+    try:
+        answer = action()
+    except ReactorError as refusal:
+        count(refusal.error_code)
+        raise
+    count("ok")
+    return answer
+
+
+def _required(value: str | None, name: str) -> str:
+    if not value:
+        raise invalid_field(name, "is required")
+    return value
+
+
+def _scope(text: str | None) -> Scope:
+    try:
+        return Scope(text or "local")
+    except ValueError:
+        raise invalid_field("scope", f"must be one of {', '.join(scope.value for scope in Scope)}") from None

@@ -1,0 +1,53 @@
+"""What doctor and `/health` look at."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from reactor_auth.assembly import Auth
+from reactor_auth.queries import keys as sql
+from reactor_auth.signing import ALGORITHM, SigningKeyUnusable
+from reactor_kernel.api import ProbeResult, ReactorError, Readiness
+
+
+def tables(auth: Auth) -> ProbeResult:
+    """Look whether the tables are there."""
+    [found] = auth.db.run(None, [sql.TABLE_EXISTS], readonly=True)
+    if found.rows[0][0] != b"t":
+        return ProbeResult(Readiness.FAIL, "the tables of schema _reactor_auth are missing; run: reactor migrate")
+    return ProbeResult(Readiness.OK, "the database answers and has the tables")
+
+
+def signing_key(auth: Auth) -> ProbeResult:
+    """Read the active key anew, sign with it, and verify with the public key others will use."""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    try:
+        auth.keys.reload()
+        signer = auth.keys.signer()
+    except SigningKeyUnusable as fault:
+        return ProbeResult(Readiness.FAIL, fault.message)
+    challenge = msgspec.json.encode({"challenge": secrets.token_hex(8)})
+    signed = jws.serialize_compact({"alg": ALGORITHM, "kid": signer.kid}, challenge, signer.key, algorithms=[ALGORITHM])
+    public = auth.keys.verifier(signer.kid)
+    if public is None:
+        return ProbeResult(Readiness.FAIL, f"signing key {signer.kid} is not published")
+    try:
+        echoed = jws.deserialize_compact(signed, public, algorithms=[ALGORITHM]).payload
+    except JoseError as fault:
+        return ProbeResult(Readiness.FAIL, f"what signing key {signer.kid} signs does not verify: {fault}")
+    if echoed != challenge:
+        return ProbeResult(Readiness.FAIL, f"what signing key {signer.kid} signs comes back changed")
+    return ProbeResult(Readiness.OK, f"signing key {signer.kid} signs and verifies", {"kid": signer.kid})
+
+
+def health(auth: Auth) -> str | None:
+    """Tell whether a key signs, asking the database."""
+    try:
+        [found] = auth.db.run(None, [sql.ACTIVE_EXISTS], readonly=True)
+    except ReactorError as fault:
+        return fault.message
+    return None if found.rows[0][0] == b"t" else "no signing key is active"

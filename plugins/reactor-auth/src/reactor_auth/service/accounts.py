@@ -1,0 +1,107 @@
+"""Signing up and signing in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reactor_auth import emails, limits
+from reactor_auth.audit import AuditLog
+from reactor_auth.config import AuthConfig
+from reactor_auth.errors import EmailExists, InvalidCredentials, SignUpDisabled, UserDisabled
+from reactor_auth.events import UserCreated
+from reactor_auth.limits import RateLimiter
+from reactor_auth.model import Origin, Tokens, User
+from reactor_auth.passwords import Passwords
+from reactor_auth.queries import users as sql
+from reactor_auth.service.rows import user_of
+from reactor_auth.service.sessions import Sessions
+from reactor_kernel.api import Clock, Database, uuid7
+
+PASSWORD = ("pwd",)
+
+
+class Accounts:
+    """Makes users and checks their passwords."""
+
+    def __init__(
+        self,
+        config: AuthConfig,
+        db: Database,
+        clock: Clock,
+        passwords: Passwords,
+        sessions: Sessions,
+        limiter: RateLimiter,
+        audit: AuditLog,
+    ) -> None:
+        self._config = config
+        self._db = db
+        self._clock = clock
+        self._passwords = passwords
+        self._sessions = sessions
+        self._limiter = limiter
+        self._audit = audit
+
+    def sign_up(self, email: str, password: str, metadata: dict[str, Any], origin: Origin) -> tuple[User, Tokens]:
+        """Make a user with a first session.
+
+        Raises:
+            SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
+        """
+        if not self._config.signup_enabled:
+            raise SignUpDisabled
+        address = emails.demand(email)
+        self._passwords.demand_strength(password)
+        self._limiter.spend([limits.for_address("signup", origin.address, self._config.limits.signup_per_address)])
+        password_hash = self._passwords.hash(password)
+        signer = self._sessions.signer()
+        with self._db.begin() as tx:
+            inserted = sql.insert_user(uuid7(), address, password_hash, metadata, self._clock.now())
+            row = tx.execute(inserted).one_or_none()
+            if row is None:
+                raise EmailExists
+            user = user_of(row)
+            self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
+            tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            grant = self._sessions.open(tx, user, PASSWORD, origin)
+        return user, self._sessions.tokens(grant, signer)
+
+    def sign_in(self, email: str, password: str, origin: Origin) -> tuple[User, Tokens]:
+        """Check a password and open a session; a known and an unknown address cost and answer the same.
+
+        Raises:
+            InvalidCredentials, UserDisabled, TooManyAttempts
+        """
+        address = emails.parse(email)
+        self._limiter.spend(
+            [
+                limits.for_account("login", address or email, self._config.limits.login_per_account),
+                limits.for_address("login", origin.address, self._config.limits.login_per_address),
+            ]
+        )
+        row = None
+        if address is not None:
+            with self._db.begin(readonly=True) as tx:
+                row = tx.execute(sql.by_email(address)).one_or_none()
+        stored: str | None = row.password_hash if row else None
+        if not self._passwords.fits(password, stored) or row is None or stored is None:
+            self._refuse(row.id if row else None, "wrong_password" if row else "unknown_email", origin)
+            raise InvalidCredentials
+        if row.disabled_at is not None:
+            self._refuse(row.id, "user_disabled", origin)
+            raise UserDisabled
+        renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
+        signer = self._sessions.signer()
+        with self._db.begin() as tx:
+            # The password may have changed, or the user gone, while the hash was computed.
+            current = tx.execute(sql.by_id(row.id, lock=True)).one_or_none()
+            if current is None or current.password_hash != stored or current.disabled_at is not None:
+                raise InvalidCredentials
+            if renewed is not None:
+                tx.execute(sql.rehash(row.id, stored, renewed))
+            user = user_of(current)
+            grant = self._sessions.open(tx, user, PASSWORD, origin)
+        return user, self._sessions.tokens(grant, signer)
+
+    def _refuse(self, actor: Any, reason: str, origin: Origin) -> None:
+        with self._db.begin() as tx:
+            self._audit.record(tx, "login.failed", origin, actor=actor, reason=reason)

@@ -1,0 +1,170 @@
+"""The signed-in user's own account."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from reactor_auth import changes, emails, limits
+from reactor_auth.audit import AuditLog
+from reactor_auth.changes import Changes
+from reactor_auth.config import AuthConfig
+from reactor_auth.errors import (
+    EmailDisabled,
+    InvalidCredentials,
+    LastOwner,
+    NotOrgMember,
+    OrgNotFound,
+    UserNotFound,
+)
+from reactor_auth.events import UserDeleted, UserUpdated
+from reactor_auth.limits import RateLimiter
+from reactor_auth.model import Caller, OrgSummary, ProfileChange, User
+from reactor_auth.passwords import Passwords
+from reactor_auth.permissions import OWNER
+from reactor_auth.queries import orgs as org_sql
+from reactor_auth.queries import users as sql
+from reactor_auth.service.rows import user_of
+from reactor_auth.service.sessions import Sessions
+from reactor_kernel.api import Clock, Database, Tx
+
+
+class Profiles:
+    """Reads, changes and deletes a user on the user's own behalf."""
+
+    def __init__(
+        self,
+        config: AuthConfig,
+        db: Database,
+        clock: Clock,
+        passwords: Passwords,
+        sessions: Sessions,
+        limiter: RateLimiter,
+        audit: AuditLog,
+        changes_: Changes,
+    ) -> None:
+        self._config = config
+        self._db = db
+        self._clock = clock
+        self._passwords = passwords
+        self._sessions = sessions
+        self._limiter = limiter
+        self._audit = audit
+        self._changes = changes_
+
+    def user(self, user_id: UUID) -> User:
+        """Return a user. Raises UserNotFound."""
+        with self._db.begin(readonly=True) as tx:
+            row = tx.execute(sql.by_id(user_id)).one_or_none()
+        if row is None:
+            raise UserNotFound
+        return user_of(row)
+
+    def whoami(self, user_id: UUID) -> tuple[User, list[OrgSummary]]:
+        """Return a user with the organisations it is in and the role it has there."""
+        with self._db.begin(readonly=True) as tx:
+            row = tx.execute(sql.by_id(user_id)).one_or_none()
+            if row is None:
+                raise UserNotFound
+            found = tx.execute(org_sql.summaries_of_user(user_id)).all()
+        return user_of(row), [OrgSummary(org.id, org.slug, org.role) for org in found]
+
+    def change(self, caller: Caller, change: ProfileChange) -> User:
+        """Change the caller's account; a new password ends all other sessions.
+
+        Raises:
+            ValidationError, WeakPassword, EmailDisabled, InvalidCredentials, OrgNotFound, NotOrgMember
+        """
+        wanted_email = None if change.email is None else emails.demand(change.email)
+        if change.password is not None:
+            self._passwords.demand_strength(change.password)
+        before = self._with_hash(caller.user_id)
+        if wanted_email is not None and wanted_email != before.email:
+            raise EmailDisabled
+        if change.current_password is not None:
+            self._demand_current(before, change.current_password, caller)
+        values: dict[str, Any] = {}
+        if change.metadata is not None:
+            values["metadata"] = change.metadata
+        if change.default_org is not None:
+            values["default_org_id"] = change.default_org.org_id
+        if change.password is not None:
+            values["password_hash"] = self._passwords.hash(change.password)
+        if not values:
+            return user_of(before)
+        with self._db.begin() as tx:
+            current = tx.execute(sql.by_id(caller.user_id, lock=True)).one()
+            if change.current_password is not None and current.password_hash != before.password_hash:
+                raise InvalidCredentials("the password was changed meanwhile")
+            if change.default_org is not None and change.default_org.org_id is not None:
+                _demand_membership(tx, change.default_org.org_id, caller.user_id)
+            tx.execute(sql.change(caller.user_id, values, self._clock.now()))
+            self._note(tx, caller, values)
+            return user_of(tx.execute(sql.by_id(caller.user_id)).one())
+
+    def _note(self, tx: Tx, caller: Caller, values: dict[str, Any]) -> None:
+        """Write what follows from a change: audit rows, events, ended sessions, dropped caches."""
+        resource = f"user:{caller.user_id}"
+        changed = sorted("password" if name == "password_hash" else name for name in values)
+        if "password" in changed:
+            self._audit.record(tx, "user.password_changed", caller.origin, actor=caller.user_id, resource=resource)
+            self._sessions.revoke(tx, caller.user_id, "password_changed", caller.origin, keep=caller.session_id)
+        if changed != ["password"]:
+            self._audit.record(
+                tx,
+                "user.updated",
+                caller.origin,
+                actor=caller.user_id,
+                resource=resource,
+                changed=[name for name in changed if name != "password"],
+            )
+        tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), changed))
+        self._changes.announce(tx, changes.user(caller.user_id))
+
+    def delete(self, caller: Caller) -> None:
+        """Disable the caller's account and end its sessions; the address stays taken.
+
+        Raises:
+            LastOwner: naming the organisations that would be left without an owner.
+        """
+        with self._db.begin() as tx:
+            owned = tx.execute(org_sql.lock_owned(caller.user_id, OWNER)).all()
+            orphaned = [
+                org.slug
+                for org in owned
+                if not tx.execute(org_sql.other_owners(org.id, caller.user_id, OWNER)).scalar_one()
+            ]
+            if orphaned:
+                raise LastOwner(details={"orgs": orphaned})
+            now = self._clock.now()
+            tx.execute(sql.change(caller.user_id, {"disabled_at": now}, now))
+            self._sessions.revoke(tx, caller.user_id, "user_deleted", caller.origin)
+            resource = f"user:{caller.user_id}"
+            self._audit.record(tx, "user.deleted", caller.origin, actor=caller.user_id, resource=resource)
+            tx.publish("auth.user.deleted", UserDeleted(str(caller.user_id)))
+            self._changes.announce(tx, changes.user(caller.user_id))
+
+    def _with_hash(self, user_id: UUID) -> Any:
+        with self._db.begin(readonly=True) as tx:
+            row = tx.execute(sql.by_id(user_id)).one_or_none()
+        if row is None:
+            raise UserNotFound
+        return row
+
+    def _demand_current(self, row: Any, password: str, caller: Caller) -> None:
+        # Counted like a sign-in: otherwise a stolen access token could guess the password without limit.
+        limit = limits.for_account("login", row.email, self._config.limits.login_per_account)
+        self._limiter.spend([limit])
+        if not self._passwords.fits(password, row.password_hash):
+            with self._db.begin() as tx:
+                self._audit.record(
+                    tx, "login.failed", caller.origin, actor=caller.user_id, reason="wrong_current_password"
+                )
+            raise InvalidCredentials("current_password is wrong", fields={"current_password": ["is wrong"]})
+
+
+def _demand_membership(tx: Tx, org_id: UUID, user_id: UUID) -> None:
+    if tx.execute(org_sql.by_ref(org_id)).one_or_none() is None:
+        raise OrgNotFound
+    if tx.execute(org_sql.standing(org_id, user_id)).one_or_none() is None:
+        raise NotOrgMember
