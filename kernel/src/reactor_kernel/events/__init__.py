@@ -1,0 +1,1 @@
+"""Typed events: published with a commit, delivered locally or from the outbox."""
