@@ -41,7 +41,7 @@ def parse_project_id(text: str) -> uuid.UUID:
             value = value << 5 | _CROCKFORD[symbol]
         if value < 1 << 128:
             return uuid.UUID(int=value)
-    raise ValueError("a project id is a UUID, or proj_ and 26 characters of Crockford base32")
+    raise ValueError("must be a UUID, or proj_ and 26 characters of Crockford base32")
 
 
 def derive_project_ref(project_id: uuid.UUID) -> str:
