@@ -125,10 +125,14 @@ class ServeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ServerEngine:
-    """An HTTP server that can run the application, chosen by `[server] engine`."""
+    """An HTTP server that can run the application, chosen by `[server] engine`.
+
+    `check` is called once before any process is forked and raises `BootError` when the engine cannot run here.
+    """
 
     name: str
     serve: Callable[[ServeRequest], None]
+    check: Callable[[], None] | None = None
 
 
 Commands = Iterable[CommandGroup]

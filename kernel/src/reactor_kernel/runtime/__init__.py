@@ -1,0 +1,1 @@
+"""Processes and threads: server engines, workers and signals, background services."""

@@ -1,0 +1,246 @@
+"""The WSGI side of granian: one call per request on one of its Python threads.
+
+Granian's own adapter is not used because it copies the process environment, secrets included, into every request, and
+because its input object leaves chunked bodies without a length and loses newlines in `readline`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reactor_kernel.contributions import ServeRequest
+from reactor_kernel.errors import Unavailable
+from reactor_kernel.runtime import refusal
+from reactor_kernel.runtime.refusal import Refusal
+
+LOG = logging.getLogger("reactor_kernel.engine")
+
+_BLOCK = 65536
+_SPOOL_IN_MEMORY = 524288
+_DISCARD_BYTES = 16 * 1024 * 1024
+_GATE_WAIT_SECS = 0.25
+
+
+class BodyGate:
+    """Lets only half of the threads wait for request bodies at a time.
+
+    Granian reads a body on the thread that runs the application, without a timeout. Clients that dribble theirs could
+    otherwise hold every thread; this way they only hold up other uploads.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._places = threading.BoundedSemaphore(max(1, threads // 2))
+
+    def read(self, source: Any, size: int) -> bytes:
+        """Read up to `size` bytes. Raises Unavailable when half of the threads already wait."""
+        if not self._places.acquire(timeout=_GATE_WAIT_SECS):
+            refused = refusal.uploads_saturated()
+            raise Unavailable(refused.message, headers=dict(refused.headers))
+        try:
+            return bytes(source.read(size))
+        finally:
+            self._places.release()
+
+
+class _GatedInput(io.RawIOBase):
+    """Granian's input object as a raw stream; `io.BufferedReader` around it gives correct lines."""
+
+    def __init__(self, source: Any, gate: BodyGate) -> None:
+        super().__init__()
+        self._source = source
+        self._gate = gate
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._gate.read(self._source, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Started:
+    """What the application passed to `start_response`."""
+
+    __slots__ = ("headers", "status", "written")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[str, str]] = []
+        self.written: list[bytes] = []
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        if self.status and exc_info is None:
+            raise AssertionError("start_response called a second time without exc_info")
+        self.status = int(status[:3])
+        self.headers = list(headers)
+        return self.written.append
+
+
+class _Chunks:
+    """The response iterator as granian drives it; closes the application's exactly once."""
+
+    def __init__(self, head: list[bytes], rest: Iterator[bytes], close: Callable[[], None]) -> None:
+        self._head = head
+        self._rest = rest
+        self._close = close
+        self._closed = False
+
+    def __next__(self) -> bytes:
+        while self._head:
+            if chunk := self._head.pop(0):
+                return chunk
+        # An empty chunk ends a chunked response, so it must not reach the wire.
+        while not (chunk := next(self._rest)):
+            pass
+        return chunk
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._close()
+
+
+class Adapter:
+    """Runs the application for granian: `adapter(protocol, environ)`."""
+
+    def __init__(self, request: ServeRequest) -> None:
+        self.app = request.app
+        self.limit_for = request.body_limit_for
+        self.gate = BodyGate(request.threads)
+        self._lock = threading.Lock()
+        self._running = 0
+        self._base = {
+            "SCRIPT_NAME": "",
+            "SERVER_SOFTWARE": "",
+            "wsgi.errors": sys.stderr,
+            "wsgi.input_terminated": True,
+            "wsgi.multiprocess": False,
+            "wsgi.multithread": True,
+            "wsgi.run_once": False,
+            "wsgi.version": (1, 0),
+        }
+
+    def running(self) -> int:
+        """Return how many requests are being answered."""
+        return self._running
+
+    def __call__(self, proto: Any, environ: dict[str, Any]) -> None:
+        """Answer one request."""
+        with self._lock:
+            self._running += 1
+        try:
+            self._answer(proto, environ)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _answer(self, proto: Any, environ: dict[str, Any]) -> None:
+        environ.update(self._base)
+        if not environ["PATH_INFO"].startswith("/"):
+            environ["PATH_INFO"] = "/" + environ["PATH_INFO"]
+        elif environ["PATH_INFO"].startswith("//"):
+            environ["PATH_INFO"] = "/" + environ["PATH_INFO"].lstrip("/")
+        if environ["SERVER_PROTOCOL"] == "HTTP/1":
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        if not environ.get("HTTP_HOST"):
+            environ.pop("HTTP_HOST", None)
+        source = environ["wsgi.input"]
+        try:
+            refused = self._take_body(environ, source)
+        except Unavailable:
+            refused = refusal.uploads_saturated()
+        if refused is not None:
+            self._refuse(proto, environ, refused)
+            self._discard(source)
+            return
+        started = _Started()
+        try:
+            answer = self.app(environ, started)
+        except Exception:
+            LOG.exception("the application raised")
+            self._refuse(proto, environ, refusal.internal_error())
+            return
+        self._send(proto, environ, started, answer)
+
+    # -- request body ---------------------------------------------------------------------------------------------
+
+    def _take_body(self, environ: dict[str, Any], source: Any) -> Refusal | None:
+        """Put a readable body of known length into the environment, or say why not."""
+        chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
+        length = environ.get("CONTENT_LENGTH")
+        if not chunked and length in (None, "", "0"):
+            environ["wsgi.input"] = io.BytesIO()
+            return None
+        limit = self.limit_for(environ["REQUEST_METHOD"], refusal.read_path(environ["PATH_INFO"]))
+        if chunked:
+            return self._spool(environ, source, limit)
+        if not str(length).isdigit():
+            return refusal.malformed("Content-Length is invalid")
+        if int(str(length)) > limit:
+            return refusal.payload_too_large(limit)
+        environ["wsgi.input"] = io.BufferedReader(_GatedInput(source, self.gate), _BLOCK)
+        return None
+
+    def _spool(self, environ: dict[str, Any], source: Any, limit: int) -> Refusal | None:
+        """Receive a chunked body up to its limit; WSGI applications rely on a Content-Length."""
+        spool = tempfile.SpooledTemporaryFile(_SPOOL_IN_MEMORY)  # noqa: SIM115 - closed by garbage collection, after the response
+        received = 0
+        while block := self.gate.read(source, min(_BLOCK, limit - received + 1)):
+            received += len(block)
+            if received > limit:
+                spool.close()
+                return refusal.payload_too_large(limit)
+            spool.write(block)
+        spool.seek(0)
+        environ["wsgi.input"] = spool
+        environ["CONTENT_LENGTH"] = str(received)
+        return None
+
+    def _discard(self, source: Any) -> None:
+        """Read some of a refused body, so that the connection is not reset before the client read why."""
+        discarded = 0
+        while discarded < _DISCARD_BYTES:
+            try:
+                block = self.gate.read(source, _BLOCK)
+            except Unavailable:
+                return
+            if not block:
+                return
+            discarded += len(block)
+
+    # -- response -------------------------------------------------------------------------------------------------
+
+    def _refuse(self, proto: Any, environ: dict[str, Any], refused: Refusal) -> None:
+        status, headers, body = refused.render(environ.get("HTTP_X_REQUEST_ID"))
+        headers.append(("Connection", "close"))
+        proto.response_bytes(int(status[:3]), headers, body)
+
+    def _send(self, proto: Any, environ: dict[str, Any], started: _Started, answer: Any) -> None:
+        close = getattr(answer, "close", lambda: None)
+        if isinstance(answer, list | tuple):
+            try:
+                proto.response_bytes(started.status, started.headers, b"".join([*started.written, *answer]))
+            finally:
+                close()
+            return
+        chunks = _Chunks(started.written, iter(()), close)
+        try:
+            rest = iter(answer)
+            if not started.status:
+                # A generator application calls start_response on its first step.
+                first = next(rest, b"")
+                started.written.append(first)
+            chunks._rest = rest
+            proto.response_iter(started.status, started.headers, chunks)
+        except Exception:
+            LOG.exception("the application raised")
+            self._refuse(proto, environ, refusal.internal_error())
+        finally:
+            chunks.close()
