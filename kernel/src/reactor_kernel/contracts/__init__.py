@@ -4,6 +4,7 @@ A contract is what one plugin implements and others call. Ask for one with `ctx.
 """
 
 from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
+from reactor_kernel.contracts.commands import CommandContext
 from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
 from reactor_kernel.contracts.permissions import grants, permission_matches
@@ -23,6 +24,7 @@ __all__ = [
     "AuthClient",
     "Claims",
     "Clock",
+    "CommandContext",
     "Database",
     "DbRole",
     "EventLog",

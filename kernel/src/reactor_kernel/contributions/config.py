@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
+from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class ConfigSection:
         reloadable: dotted keys that may change without a restart.
         initial: lines of TOML (`key = value`) for a new project's section.
         generate: secrets made for a new project, by key.
+        files: files that `reactor init` writes into a new project, by path relative to it.
+        examples: commands that the start screen of `reactor up` prints for pasting; `{url}` is the server's base URL.
     """
 
     model: type
@@ -43,7 +46,13 @@ class ConfigSection:
     reloadable: tuple[str, ...] = ()
     initial: tuple[str, ...] = ()
     generate: Mapping[str, Generated] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (isinstance(self.model, type) and is_dataclass(self.model)):
             raise TypeError(f"ConfigSection.model must be a dataclass, not {self.model!r}")
+        for path in self.files:
+            steps = PurePosixPath(path).parts
+            if not steps or path.startswith("/") or "\\" in path or ".." in steps or steps[0] == ".reactor":
+                raise ValueError(f"{path!r} must be a path inside of the project, such as migrations/001_sample.sql")
