@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,8 +17,9 @@ from reactor_kernel.config.values import (
     parse_log_filter,
     parse_network,
 )
+from reactor_kernel.contracts.runtime import Project
 from reactor_kernel.contributions.config import ConfigSection
-from reactor_kernel.ids import NIL, is_project_ref, parse_project_id
+from reactor_kernel.ids import NIL, derive_project_ref, is_project_ref, parse_project_id
 
 _MASTER_KEY = re.compile(r"[0-9a-fA-F]{64}\Z")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?\Z")
@@ -99,7 +100,15 @@ class ServerConfig:
         default=_networks("127.0.0.1/32", "::1/128", "fdaa::/16", "172.19.0.0/16"),
         metadata={"doc": "Networks whose forwarded headers are believed.", "parse": parse_network},
     )
+    services: Mapping[str, str] = field(
+        default_factory=dict, metadata={"doc": "Which plugin provides a contract that two of them offer."}
+    )
     cors: CorsConfig = field(default_factory=CorsConfig)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port as the socket module takes them."""
+        return (self.bind.host, self.bind.port)
 
     def __post_init__(self) -> None:
         if self.max_streams == -1:
@@ -153,7 +162,7 @@ class TracingConfig:
     """`[tracing]`: what is logged and how."""
 
     filter: LogFilter = field(
-        default=LogFilter(),
+        default_factory=LogFilter,
         metadata={"doc": "level[,target=level…]; REACTOR_LOG overrides it.", "parse": parse_log_filter},
     )
     fmt: Literal["json", "pretty"] = "json"
@@ -257,3 +266,14 @@ KERNEL_SECTIONS: dict[str, ConfigSection] = {
     "vault": ConfigSection(VaultConfig, secrets=("master_key", "token")),
     "ops": ConfigSection(OpsConfig),
 }
+
+
+def make_project(config: ProjectConfig, root: Path) -> Project:
+    """Say which project this is; a ref that is not configured is derived from the id."""
+    return Project(
+        id=config.id,
+        ref=config.ref or derive_project_ref(parse_project_id(config.id)),
+        name=config.name or "reactor",
+        env=config.env,
+        root=root,
+    )

@@ -31,6 +31,7 @@ class RawConfig:
     Attributes:
         root: the project's directory, which relative paths start from.
         path: the file that was read, or None for a deployment without one.
+        environ: the environment it was loaded with, which `env:` references are followed in.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RawConfig:
         self.root = root
         self.path = path
         self._file = file
+        self.environ: Mapping[str, str] = dict(environ)
         self._environ = {name: value for name, value in environ.items() if name.startswith(env.PREFIX)}
         self._nested = list(env.nested_keys(self._environ))
         self._flags = {tuple(map(str, split_dotted(name))): value for name, value in flags.items() if value is not None}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -91,18 +92,18 @@ class LogFilter:
     """
 
     level: str = "info"
-    targets: tuple[tuple[str, str], ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
 
     def threshold(self, logger_name: str) -> int:
         """Return the least `logging` level that a logger of this name keeps; the longest matching target decides."""
         best, level = -1, self.level
-        for target, wanted in self.targets:
+        for target, wanted in self.targets.items():
             if (logger_name == target or logger_name.startswith(target + ".")) and len(target) > best:
                 best, level = len(target), wanted
         return LEVELS[level]
 
     def __str__(self) -> str:
-        return ",".join([self.level, *(f"{target}={level}" for target, level in self.targets)])
+        return ",".join([self.level, *(f"{target}={level}" for target, level in self.targets.items())])
 
 
 def parse_log_filter(text: str) -> LogFilter:
@@ -124,4 +125,4 @@ def parse_log_filter(text: str) -> LogFilter:
             raise ValueError(f"names the target {target} twice")
         else:
             targets[target] = wanted
-    return LogFilter(level or "info", tuple(targets.items()))
+    return LogFilter(level or "info", targets)
