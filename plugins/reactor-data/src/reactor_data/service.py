@@ -110,6 +110,9 @@ class DataService:
         if len(results) > 1:
             total = self._estimated(read, total, results[1])
         rows = int(count or 0)
+        if total is not None and read.count != "exact" and rows:
+            # An estimate cannot be less than what is there to see.
+            total = max(total, page.offset + rows)
         if read.singular and rows != 1:
             raise singular_mismatch(rows)
         return Rows(body or b"", rows, total)

@@ -32,7 +32,7 @@ def read_path(cursor: Cursor) -> tuple[JsonStep, ...]:
         key = cursor.match(JSON_KEY)
         if not key:
             cursor.fail("a key or an index")
-        elif INTEGER.fullmatch(key) and len(key) <= 10 and -(2**31) <= int(key) < 2**31:
+        elif INTEGER.fullmatch(key) and len(key) <= 11 and -(2**31) <= int(key) < 2**31:
             steps.append(JsonIndex(int(key), as_text))
         else:
             steps.append(JsonKey(key.strip(" "), as_text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -10,11 +11,13 @@ from reactor_data.sql.native import create_base, create_statement, native_name, 
 from reactor_data.sql.policy import PolicyDeclaration, PolicyRemoval, TableName
 from reactor_data.sql.script import PlainStatement, RemovalStatement, Step
 from reactor_data.sql.source import SqlComplaint
+from reactor_data.sql.statements import statements
 from reactor_data.usermigrations import queries
 from reactor_data.usermigrations.files import MigrationFile
 from reactor_data.usermigrations.roles import RoleSet
 from reactor_kernel.api import DatabaseFault, RawResult, Statement, Tx
 
+_NAME = re.compile(r'"([^"]+)"')
 _SUFFIXES = ("select", "insert", "update", "update_check", "delete")
 
 
@@ -67,9 +70,19 @@ class FileSession:
             self._tx.run([Statement(compiled.sql, prepare=False)])
         except DatabaseFault as fault:
             offset = None if fault.position is None else compiled.origin(fault.position - 1)
-            place = start if offset is None else offset
+            place = self._mentioned(fault, start) if offset is None else offset
             reason = fault.primary if fault.detail is None else f"{fault.primary} ({fault.detail})"
             raise SqlComplaint(f"{reason} [{fault.sqlstate}]", start=place, fix=fault.db_hint) from fault
+
+    def _mentioned(self, fault: DatabaseFault, start: int) -> int:
+        """Find the name an error is about: for CREATE POLICY Postgres does not say where in the text it is."""
+        named = _NAME.search(fault.primary)
+        if named is None:
+            return start
+        wanted = named.group(1).rsplit(".", 1)[-1]
+        steps = statements(self._file.source.text)
+        own = next((one.tokens for one in steps if one.start == start), ())
+        return next((token.start for token in own if token.text == wanted), start)
 
     def _protect(self, row_security: bool) -> None:
         relations, routines = self._catalogue()
