@@ -107,16 +107,16 @@ class _SectionBinding:
         for name, key in keys.items():
             at = (*path, name)
             if name in table.entries:
-                values[name] = self._value(table.entries[name], key.type, key.metadata, at)
+                values[key.attribute] = self._value(table.entries[name], key.type, key.metadata, at)
             else:
-                values[name] = self._absent(key, at, base, table.origin)
+                values[key.attribute] = self._absent(key, at, base, table.origin)
         if len(self.faults) > before:
             return _MISSING
         return self._build(model, values, path)
 
     def _absent(self, key: schema.Key, path: KeyPath, base: Any, origin: Origin) -> Any:
         nested = schema.nested_model(key.type)
-        default = getattr(base, key.name) if base is not None else (_MISSING if key.required else key.default())
+        default = getattr(base, key.attribute) if base is not None else (_MISSING if key.required else key.default())
         if nested is not None and isinstance(default, nested | _Missing):
             return self._model(Table(origin), nested, path, None if default is _MISSING else default)
         if default is _MISSING:
@@ -200,7 +200,7 @@ class _SectionBinding:
             key = next((k for k in schema.keys_of(current) if k.name == step), None)
             if key is None:
                 return None
-            base = getattr(base, key.name) if base is not None else (None if key.required else key.default())
+            base = getattr(base, key.attribute) if base is not None else (None if key.required else key.default())
             nested = schema.nested_model(key.type)
             if nested is None:
                 return None

@@ -23,9 +23,13 @@ class UndeclarableType(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a model: its type with annotations resolved, its restrictions and its default."""
+    """One key of a model: its type with annotations resolved, its restrictions and its default.
+
+    `name` is what the file says, `attribute` the field; they differ where the name is a word of Python, such as `from`.
+    """
 
     name: str
+    attribute: str
     type: Any
     metadata: Mapping[str, Any]
     field: Field[Any]
@@ -52,7 +56,11 @@ def keys_of(model: type) -> tuple[Key, ...]:
         hints = typing.get_type_hints(model)
     except NameError as error:
         raise UndeclarableType(f"the annotations of {model.__qualname__} cannot be resolved: {error}") from None
-    keys = [Key(f.name, hints[f.name], f.metadata, f) for f in dataclasses.fields(model) if f.init]
+    keys = [
+        Key(f.metadata.get("key", f.name), f.name, hints[f.name], f.metadata, f)
+        for f in dataclasses.fields(model)
+        if f.init
+    ]
     for key in keys:
         if "parse" not in key.metadata:
             _check(key.type, f"{model.__qualname__}.{key.name}")

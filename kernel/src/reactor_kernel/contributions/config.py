@@ -30,10 +30,12 @@ class ConfigSection:
 
     `model` is a frozen dataclass; its field names are the keys, its types and defaults theirs. A nested dataclass is a
     nested table. `field(metadata={"doc": …, "min": …, "max": …, "choices": (…), "pattern": …})` restrict and document a
-    key. A method `problems(self) -> Iterable[tuple[str, str]]` on the model reports faults across fields as (key, reason).
+    key; `"parse": function` turns its text (of a list, each item's) into the field's type and raises ValueError("must be …");
+    `"key": "from"` gives the file another name than the field has. A method `problems(self) -> Iterable[tuple[str, str]]`
+    on the model reports faults across fields as (key, reason), a method `advice(self)` warnings in the same form.
 
     Attributes:
-        secrets: dotted keys whose values never appear in output.
+        secrets: dotted keys whose values never appear in output; `*` stands for any one key.
         reloadable: dotted keys that may change without a restart.
         initial: lines of TOML (`key = value`) for a new project's section.
         generate: secrets made for a new project, by key.
