@@ -178,7 +178,7 @@ class Cluster:
         start_log = log / "start.log"
         start_log.write_text("")
         self._account.own(start_log)
-        self._write("postgresql.conf", _SETTINGS.format(sockets=_quote_directory(self._socket_dir())))
+        self._write("postgresql.conf", _SETTINGS.format(sockets=_quote_directory(self.socket_dir())))
         self._write("pg_hba.conf", _HBA)
         # pg_ctl detaches the server into a session of its own: Ctrl-C in the terminal does not reach it, and it outlives a
         # killed reactor, to be adopted by the next.
@@ -221,7 +221,7 @@ class Cluster:
         Postgres itself replaces a lock file whose process is gone, but takes any living process of that number for a
         server. Files of a process that is gone are left to Postgres: it looks for orphans in the shared memory first.
         """
-        for file in (self.data / "postmaster.pid", self._socket_dir() / f"{_SOCKET}.lock"):
+        for file in (self.data / "postmaster.pid", self.socket_dir() / f"{_SOCKET}.lock"):
             try:
                 first = file.read_text().split("\n", 1)[0].strip()
             except FileNotFoundError:
@@ -245,7 +245,8 @@ class Cluster:
 
     # -- files ----------------------------------------------------------------------------------------------------
 
-    def _socket_dir(self) -> Path:
+    def socket_dir(self) -> Path:
+        """Return the directory of the socket: the data's own, or a private short one where that path is too long."""
         if len(os.fsencode(self.data / _SOCKET)) <= _LONGEST_SOCKET:
             return self.data  # Postgres itself insists on mode 0700
         short = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]

@@ -39,6 +39,11 @@ class EmbeddedPostgres:
         self._use: int | None = None
         self._owner = os.getpid()
 
+    @property
+    def url(self) -> str:
+        """Where the project's database answers once `start` has returned. Starts nothing."""
+        return dsn(self._cluster().socket_dir())
+
     def start(self) -> str:
         """Start or adopt the server and return the URL of the project's database.
 

@@ -1,0 +1,96 @@
+"""Runs probes side by side, each with a time limit, and sums them up."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reactor_kernel.contributions import Probe, ProbeResult, Readiness
+from reactor_kernel.observe.redact import redact_text
+
+_WORST = (Readiness.OK, Readiness.WARN, Readiness.FAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One probe's verdict and how long it took."""
+
+    plugin: str
+    name: str
+    result: ProbeResult
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Every check of a doctor run."""
+
+    checks: Sequence[Check]
+
+    @property
+    def status(self) -> Readiness:
+        """The worst verdict; ok when there was nothing to check."""
+        return max((check.result.status for check in self.checks), key=_WORST.index, default=Readiness.OK)
+
+    def capabilities(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the worst verdict for each name, with each probe's message and details."""
+        summary: dict[str, dict[str, Any]] = {}
+        for name in dict.fromkeys([*names, *(check.plugin for check in self.checks)]):
+            own = [check for check in self.checks if check.plugin == name]
+            worst = max((check.result.status for check in own), key=_WORST.index, default=Readiness.OK)
+            summary[name] = {"status": worst.value}
+            if own:
+                summary[name]["details"] = {
+                    check.name: {
+                        "status": check.result.status.value,
+                        "message": check.result.message,
+                        **check.result.details,
+                    }
+                    for check in own
+                }
+        return summary
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return each check as a flat object."""
+        return [
+            {
+                "name": f"{check.plugin}: {check.name}",
+                "status": check.result.status.value,
+                "message": check.result.message,
+                "latency_ms": round(check.latency_ms, 1),
+            }
+            for check in self.checks
+        ]
+
+
+def run_probes(probes: Sequence[tuple[str, Probe]], *, timeout: float = 10) -> Report:
+    """Run every probe at once; an exception or no answer within `timeout` seconds is a failure."""
+    if not probes:
+        return Report(())
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(probes), thread_name_prefix="doctor")
+    try:
+        waiting = [(plugin, probe, pool.submit(_timed, probe)) for plugin, probe in probes]
+        until = time.monotonic() + timeout
+        checks = []
+        for plugin, probe, future in waiting:
+            try:
+                result, latency = future.result(timeout=max(0.0, until - time.monotonic()))
+            except concurrent.futures.TimeoutError:
+                result = ProbeResult(Readiness.FAIL, f"no answer within {timeout:g} s")
+                latency = timeout * 1000
+            checks.append(Check(plugin, probe.name, result, latency))
+        return Report(checks)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _timed(probe: Probe) -> tuple[ProbeResult, float]:
+    started = time.monotonic()
+    try:
+        result = probe.check()
+    except Exception as exc:  # noqa: BLE001 - a probe that raises has found a fault; it becomes the verdict
+        result = ProbeResult(Readiness.FAIL, redact_text(f"{type(exc).__name__}: {exc}"))
+    return result, (time.monotonic() - started) * 1000

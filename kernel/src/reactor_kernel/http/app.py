@@ -1,0 +1,282 @@
+"""The application: Falcon built from mounts, inside a thin WSGI layer that every request passes exactly once."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import falcon
+import falcon.media
+import msgspec
+
+from reactor_kernel.contributions import Access, Phase
+from reactor_kernel.errors import BootError
+from reactor_kernel.http.access import AccessCheck, AdminGate, StreamSlots
+from reactor_kernel.http.address import AddressResolver
+from reactor_kernel.http.body import BoundedInput, too_large
+from reactor_kernel.http.context import Context
+from reactor_kernel.http.cors import Cors
+from reactor_kernel.http.errors import CONTENT_TYPE, ErrorHandlers, body_of, standard_body
+from reactor_kernel.http.mounting import KERNEL_PREFIXES, Route, RouteInfo, describe, make_routes
+from reactor_kernel.http.openapi import drift
+from reactor_kernel.http.parts import HttpParts
+from reactor_kernel.http.system import system_documents, system_mounts
+from reactor_kernel.ids import uuid7
+from reactor_kernel.observe.logs import current_request_id
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_DOTS = frozenset((".", ".."))
+
+
+class _Request(falcon.Request):
+    """A request whose context was made by the WSGI layer."""
+
+    __slots__ = ()
+
+    def __init__(self, env: dict[str, Any], options: Any = None) -> None:
+        super().__init__(env, options=options)
+        self.context = env["reactor.context"]
+
+
+class WsgiApp:
+    """A WSGI application; `body_limit_for` and `routes` serve the engines and the command line."""
+
+    def __init__(self, parts: HttpParts) -> None:
+        self._parts = parts
+        mounts = [*parts.mounts]
+        system = system_mounts(parts, lambda: self._parts)
+        mounts += system
+        documents = system_documents(parts, system)
+        self._parts = parts = replace(parts, mounts=mounts, openapi=[*parts.openapi, *documents])
+        routes, faults = make_routes(parts)
+        faults += drift(parts, [route for _, route in routes])
+        if faults:
+            raise BootError(faults)
+        self._routes: dict[str, Route] = {route.path: route for _, route in routes}
+        self._falcon = self._build(routes)
+        self._router = self._falcon._router
+        self._resolver = AddressResolver(parts.server.trusted_proxies)
+        self._cors = Cors(parts.server.cors)
+        self._log = logging.getLogger("reactor_kernel.http")
+        self._default_limit = int(parts.server.max_body_bytes)
+
+    def _build(self, routes: list[tuple[Any, Route]]) -> falcon.App[Any, Any]:
+        parts = self._parts
+        before: list[Any] = [m.component for _, m in parts.middleware if m.phase is Phase.BEFORE_ACCESS]
+        after: list[Any] = [m.component for _, m in parts.middleware if m.phase is Phase.AFTER_ACCESS]
+        admin = AdminGate(parts.admin.token, allow_remote=parts.admin.allow_remote)
+        check = AccessCheck(self._routes, admin, StreamSlots(parts.server.max_streams))
+        app = falcon.App(request_type=_Request, middleware=[*before, check, *after], cors_enable=False)
+        app.req_options.auto_parse_form_urlencoded = False
+        app.req_options.strip_url_path_trailing_slash = False
+        json_handler = falcon.media.JSONHandler(dumps=_dump, loads=_load)
+        for options in (app.req_options, app.resp_options):
+            options.media_handlers["application/json"] = json_handler
+            options.media_handlers["application/json; charset=utf-8"] = json_handler
+        ErrorHandlers(parts.log).install(app)
+        for mount, route in routes:
+            app.add_route(route.path, mount.resource, suffix=mount.suffix)
+        if parts.fallback:
+            owner, fallback = parts.fallback[0]
+            app.add_sink(_Fallback(owner, fallback, self._known_prefixes(), admin), prefix="/")
+        return app
+
+    def _known_prefixes(self) -> tuple[str, ...]:
+        return (*KERNEL_PREFIXES, *self._parts.prefixes.values())
+
+    # -- every request ------------------------------------------------------------------------------------------
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        started = time.monotonic()
+        inbound = environ.get("HTTP_X_REQUEST_ID")
+        request_id = inbound if inbound is not None and _REQUEST_ID.match(inbound) else str(uuid7())
+        parts = self._parts
+        context = Context(request_id, self._resolver.resolve(environ), parts.identify, parts.authorize)
+        environ["reactor.context"] = context
+        token = current_request_id.set(request_id)
+        path = environ.get("PATH_INFO", "")
+        sent = "500"
+
+        def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal sent
+            sent = status[:3]
+            headers.append(("X-Request-Id", request_id))
+            if self._cors.enabled:
+                headers.extend(self._cors.headers(path, environ.get("HTTP_ORIGIN")))
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        def finish() -> None:
+            for release in context.on_close:
+                release()
+            self._finished(environ, context, sent, time.monotonic() - started)
+
+        try:
+            refused = self._refuse_early(environ, context, path)
+            if refused is not None:
+                body: Iterable[bytes] = _answer(begin, *refused)
+            elif (preflight := self._cors.preflight(path, environ)) is not None:
+                begin(
+                    "204 No Content",
+                    [pair for pair in preflight if not pair[0].startswith("Access-Control-Allow-Origin:")],
+                )
+                body = []
+            else:
+                environ["wsgi.input"] = BoundedInput(
+                    environ["wsgi.input"], self._limit_of(environ), started + parts.server.request_timeout_secs * 10
+                )
+                body = self._falcon(environ, begin)
+        except BaseException:
+            finish()
+            raise
+        finally:
+            current_request_id.reset(token)
+        if isinstance(body, list):
+            finish()
+            return body
+        return _Closing(body, finish, request_id)
+
+    def _limit_of(self, environ: dict[str, Any]) -> int:
+        # A body that declares its length is checked against it by the route's rule; this bound serves chunked ones.
+        return self.body_limit_for(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+
+    def _refuse_early(self, environ: dict[str, Any], context: Context, path: str) -> tuple[int, bytes] | None:
+        """Answer what no route should have to think about: paths that are not text, or that climb."""
+        problem = None
+        if not path.isascii():
+            try:
+                path.encode("latin-1").decode("utf-8")
+            except UnicodeDecodeError:
+                problem = "the path is not UTF-8"
+        if "\x00" in path:
+            problem = "the path holds a NUL"
+        elif "/." in path and not _DOTS.isdisjoint(path.split("/")):
+            problem = "the path holds a dot segment"
+        if problem is not None:
+            return 400, standard_body(400, context.request_id, problem)
+        length = environ.get("CONTENT_LENGTH")
+        if length:
+            if not length.isdigit():
+                return 400, standard_body(400, context.request_id, "Content-Length is not a number")
+            limit = self._limit_of(environ) if int(length) > self._default_limit else self._default_limit
+            if int(length) > limit:
+                return body_of(too_large(limit), context.request_id)
+        return None
+
+    def _finished(self, environ: dict[str, Any], context: Context, status: str, seconds: float) -> None:
+        method = environ["REQUEST_METHOD"]
+        known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+        self._parts.metrics.kernel.observe(context.owner, known, status, seconds)
+        if self._log.isEnabledFor(logging.INFO):
+            self._log.info(
+                "request",
+                extra={
+                    "request_id": context.request_id,
+                    "method": known,
+                    # The template, never the raw path: ids and tokens may stand in it.
+                    "path": context.route.path if context.route is not None else "-",
+                    "status": int(status),
+                    "latency_ms": round(seconds * 1000, 2),
+                    "capability": context.owner,
+                    "client": context.client.address,
+                },
+            )
+
+    # -- for engines and commands -------------------------------------------------------------------------------
+
+    def body_limit_for(self, method: str, path: str) -> int:
+        """Return the bytes of request body that a path accepts; the default for paths that match nothing."""
+        found = self._router.find(path)
+        if found is None:
+            return self._default_limit
+        route = self._routes.get(found[3] or "")
+        rule = route.rules.get(method) if route is not None else None
+        return rule.body_limit if rule is not None else self._default_limit
+
+    def routes(self) -> list[RouteInfo]:
+        """List every method of every route."""
+        return describe(self._routes.values())
+
+
+class _Closing:
+    """A response body that reports its end, also when the client went away."""
+
+    def __init__(self, body: Iterable[bytes], finish: Callable[[], None], request_id: str) -> None:
+        self._body = body
+        self._iterator = iter(body)
+        self._finish: Callable[[], None] | None = finish
+        self._request_id = request_id
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """Close the body and report, once."""
+        finish, self._finish = self._finish, None
+        if finish is None:
+            return
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            finish()
+
+
+class _Fallback:
+    """Hands unmatched requests to the plugin that asked for them, unless a prefix of the platform owns the path."""
+
+    def __init__(self, owner: str, fallback: Any, prefixes: tuple[str, ...], admin: AdminGate) -> None:
+        self._owner = owner
+        self._fallback = fallback
+        self._prefixes = prefixes
+        self._admin = admin
+
+    def __call__(self, req: Any, resp: Any, **params: str) -> None:
+        path = req.path
+        if any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes):
+            raise falcon.HTTPRouteNotFound
+        context: Context = req.context
+        context.owner = self._owner
+        if self._fallback.access is Access.ADMIN:
+            self._admin.check(req)
+        responder = getattr(self._fallback.resource, f"on_{req.method.lower()}", None)
+        if responder is None:
+            raise falcon.HTTPMethodNotAllowed(
+                [name[3:].upper() for name in dir(self._fallback.resource) if name.startswith("on_")]
+            )
+        responder(req, resp)
+
+
+def _answer(begin: Callable[..., Any], status: int, body: bytes) -> list[bytes]:
+    begin(falcon.code_to_http_status(status), [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _dump(value: Any, **_: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def _load(text: str | bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        # Falcon turns a ValueError into its 400 for malformed media.
+        raise ValueError(str(exc)) from exc
+
+
+def build_app(parts: HttpParts) -> WsgiApp:
+    """Build the application.
+
+    Raises:
+        BootError: two owners of a path, a path outside its owner's prefix, a resource that answers nothing, or an OpenAPI
+            document that does not say what is mounted; every fault is listed.
+    """
+    return WsgiApp(parts)

@@ -1,0 +1,167 @@
+"""Turns every failure into the one error envelope (contract kernel.md §6.3). HTTP statuses are known here only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import msgspec
+
+from reactor_kernel.errors import DatabaseFault, Kind, ReactorError
+
+if TYPE_CHECKING:
+    from reactor_kernel.http.context import Context
+
+CONTENT_TYPE = "application/json; charset=utf-8"
+
+STATUS: Mapping[Kind, int] = {
+    Kind.BAD_REQUEST: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.NOT_ACCEPTABLE: 406,
+    Kind.TIMEOUT: 408,
+    Kind.CONFLICT: 409,
+    Kind.PRECONDITION: 412,
+    Kind.TOO_LARGE: 413,
+    Kind.UNSUPPORTED_MEDIA: 415,
+    Kind.RANGE: 416,
+    Kind.RATE_LIMITED: 429,
+    Kind.INTERNAL: 500,
+    Kind.UNAVAILABLE: 503,
+    Kind.UPSTREAM_TIMEOUT: 504,
+}
+
+# What Falcon's own errors are called on the wire, and what is said where Falcon says nothing.
+CODES: Mapping[int, tuple[str, str]] = {
+    400: ("bad_request", "the request is not well-formed"),
+    401: ("unauthorized", "a credential is required"),
+    403: ("forbidden", "the caller may not do this"),
+    404: ("not_found", "there is nothing at this address"),
+    405: ("method_not_allowed", "this address does not answer that method"),
+    406: ("not_acceptable", "none of the accepted media types can be produced"),
+    408: ("request_timeout", "the request took longer than it may"),
+    409: ("conflict", "the request conflicts with the present state"),
+    410: ("not_found", "what was here is gone"),
+    411: ("bad_request", "the request needs a Content-Length"),
+    412: ("precondition_failed", "a precondition of the request does not hold"),
+    413: ("payload_too_large", "the request body is larger than this route accepts"),
+    414: ("bad_request", "the address is too long"),
+    415: ("unsupported_media_type", "the request body's media type is not supported here"),
+    416: ("range_not_satisfiable", "the requested range lies outside of what exists"),
+    423: ("conflict", "the resource is locked"),
+    428: ("precondition_failed", "the request must be conditional"),
+    429: ("rate_limited", "too many requests"),
+    431: ("request_header_fields_too_large", "the request's headers are too large"),
+    501: ("not_implemented", "this is not implemented"),
+    500: ("internal_error", "something went wrong on the server"),
+    503: ("unavailable", "the service cannot answer at the moment"),
+}
+
+
+def status_of(error: ReactorError) -> int:
+    """Return the HTTP status of a domain error."""
+    return error.status if error.status is not None else STATUS[error.kind]
+
+
+def envelope(
+    *,
+    code: str,
+    message: str,
+    status: int,
+    request_id: str,
+    hint: str | None = None,
+    details: Mapping[str, Any] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    top_level: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Write the error envelope."""
+    error: dict[str, Any] = {"code": code, "message": message, "status": status, "request_id": request_id}
+    if hint is not None:
+        error["hint"] = hint
+    if details:
+        error["details"] = details
+    if fields:
+        error["fields"] = fields
+    return msgspec.json.encode({"ok": False, "error": error, **(top_level or {})}, enc_hook=str)
+
+
+def body_of(error: ReactorError, request_id: str) -> tuple[int, bytes]:
+    """Return the status and envelope of a domain error; a refusal of the database that nobody mapped shows nothing."""
+    if isinstance(error, DatabaseFault):
+        return 500, standard_body(500, request_id)
+    status = status_of(error)
+    return status, envelope(
+        code=error.error_code,
+        message=error.message,
+        status=status,
+        request_id=request_id,
+        hint=error.error_hint,
+        details=error.details,
+        fields=error.fields,
+        top_level=error.top_level,
+    )
+
+
+def standard_body(status: int, request_id: str, message: str | None = None, code: str | None = None) -> bytes:
+    """Write the envelope of a fault that only HTTP knows."""
+    usual, text = CODES.get(status, CODES[400] if status < 500 else CODES[500])
+    return envelope(code=code or usual, message=message or text, status=status, request_id=request_id)
+
+
+class ErrorHandlers:
+    """Falcon's error handlers; every exception of a request ends in one of them."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def install(self, app: falcon.App[Any, Any]) -> None:
+        """Register the handlers on an application."""
+        app.add_error_handler(Exception, self.unexpected)
+        app.add_error_handler(falcon.HTTPError, self.framework)
+        app.add_error_handler(ReactorError, self.domain)
+
+    def domain(self, req: Any, resp: Any, error: ReactorError, params: Any) -> None:
+        """Answer a domain error."""
+        context: Context = req.context
+        status, body = body_of(error, context.request_id)
+        if status >= 500:
+            self._log.error("%s", error, exc_info=error)
+        self._answer(resp, status, body)
+        for name, value in error.headers.items():
+            resp.set_header(name, value)
+        if status == 401 and "WWW-Authenticate" not in error.headers:
+            resp.set_header("WWW-Authenticate", "Bearer")
+
+    def framework(self, req: Any, resp: Any, error: falcon.HTTPError, params: Any) -> None:
+        """Answer what Falcon itself found wrong."""
+        status = int(str(error.status)[:3])
+        message, code = None, None
+        if isinstance(error, (falcon.MediaMalformedError, falcon.MediaNotFoundError)):
+            status, code = 400, "validation_error"
+            cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+            message = f"the request body is not valid JSON{cause}" if cause else "a JSON request body is required"
+        elif status == 405:
+            message = f"{req.path} does not answer {req.method}"
+        elif status in (400, 415):
+            message = error.description
+        self._answer(resp, status, standard_body(status, req.context.request_id, message, code))
+        headers: Any = error.headers or ()
+        for name, value in headers.items() if isinstance(headers, dict) else headers:
+            resp.set_header(name, value)
+
+    def unexpected(self, req: Any, resp: Any, error: Exception, params: Any) -> None:
+        """Answer a bug: a plain 500 outside, the traceback in the log."""
+        where = req.uri_template or "an unrouted path"
+        self._log.error("unhandled %s in %s %s", type(error).__name__, req.method, where, exc_info=error)
+        self._answer(resp, 500, standard_body(500, req.context.request_id))
+
+    def _answer(self, resp: Any, status: int, body: bytes) -> None:
+        resp.status = status
+        resp.content_type = CONTENT_TYPE
+        resp.text = None
+        resp.stream = None
+        resp.media = None
+        resp.data = body

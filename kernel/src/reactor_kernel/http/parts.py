@@ -1,0 +1,48 @@
+"""What the application is built from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import falcon
+
+from reactor_kernel.contracts.identity import Identity
+from reactor_kernel.contracts.runtime import Clock
+from reactor_kernel.contributions import Fallback, HealthCheck, Middleware, Mount, OpenApiFragment
+
+
+@dataclass(frozen=True)
+class HttpParts:
+    """Everything `build_app` needs; owners come first in each pair.
+
+    Attributes:
+        mounts: routes of the plugins and, owned by "kernel", the kernel's own.
+        prefixes: plugin → URL prefix, for ownership and for `/<prefix>/health`.
+        versions: plugin → version.
+        health: plugin → its cheap checks.
+        failed: optional plugins that are not running, with the reason.
+        database_health: the kernel's own check; None when healthy.
+    """
+
+    server: Any
+    admin: Any
+    ops: Any
+    mounts: Sequence[tuple[str, Mount]]
+    fallback: Sequence[tuple[str, Fallback]]
+    middleware: Sequence[tuple[str, Middleware]]
+    openapi: Sequence[tuple[str, OpenApiFragment]]
+    prefixes: Mapping[str, str]
+    versions: Mapping[str, str]
+    identify: Callable[[falcon.Request], Identity]
+    authorize: Callable[[Identity, str, object], None]
+    metrics: Any
+    log: logging.Logger
+    clock: Clock
+    draining: Callable[[], bool]
+    version: str
+    health: Sequence[tuple[str, HealthCheck]] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    database_health: Callable[[], str | None] | None = None

@@ -1,0 +1,56 @@
+"""Server-sent events (WHATWG HTML §9.2): frames, a heartbeat, and a last word when the server drains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+HEARTBEAT = b": heartbeat\n\n"
+HEARTBEAT_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class SseEvent:
+    """One event; `data` is written as JSON."""
+
+    event: str
+    data: object
+    id: str | None = None
+
+    def encode(self) -> bytes:
+        """Return the frame."""
+        head = f"id: {self.id}\n" if self.id is not None else ""
+        return head.encode() + b"event: " + self.event.encode() + b"\ndata: " + msgspec.json.encode(self.data) + b"\n\n"
+
+
+class EventStream:
+    """Iterates frames of a source until it ends or the server drains.
+
+    Args:
+        source: yields events, or None where nothing happened for a moment (at most every second or so).
+        draining: tells whether the server is about to stop; the stream then ends with the event `shutdown`.
+        monotonic: the clock for heartbeats.
+    """
+
+    def __init__(
+        self, source: Iterator[SseEvent | None], draining: Callable[[], bool], monotonic: Callable[[], float]
+    ) -> None:
+        self._source = source
+        self._draining = draining
+        self._monotonic = monotonic
+
+    def __iter__(self) -> Iterator[bytes]:
+        quiet_since = self._monotonic()
+        yield b"retry: 3000\n\n"
+        for event in self._source:
+            if self._draining():
+                yield SseEvent("shutdown", {}).encode()
+                return
+            if event is not None:
+                yield event.encode()
+                quiet_since = self._monotonic()
+            elif self._monotonic() - quiet_since >= HEARTBEAT_SECONDS:
+                yield HEARTBEAT
+                quiet_since = self._monotonic()

@@ -1,0 +1,146 @@
+"""The kernel's public routes: `/health`, `/metrics`, `/_api/openapi.json`, and each plugin's health and document."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import falcon
+import msgspec
+
+from reactor_kernel.contributions import Access, Mount, OpenApiFragment
+from reactor_kernel.http.openapi import merge
+from reactor_kernel.http.parts import HttpParts
+
+CHECK_SECONDS = 2.0
+KEEP_SECONDS = 1.0
+
+
+class HealthBoard:
+    """Runs every cheap check, each bounded to 2 s, and keeps the verdict for a second."""
+
+    def __init__(self, parts: HttpParts) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._kept: tuple[float, list[dict[str, str]]] | None = None
+
+    def capabilities(self) -> list[dict[str, str]]:
+        """Return one entry per plugin, the failed ones included; the database stands first when it is ill."""
+        with self._lock:
+            now = time.monotonic()
+            if self._kept is None or now - self._kept[0] > KEEP_SECONDS:
+                self._kept = (now, self._look())
+            return self._kept[1]
+
+    def _look(self) -> list[dict[str, str]]:
+        checks: list[tuple[str, Callable[[], str | None]]] = [(name, check.check) for name, check in self._parts.health]
+        if self._parts.database_health is not None:
+            checks.append(("database", self._parts.database_health))
+        problems: dict[str, str] = dict(self._parts.failed)
+        if checks:
+            pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health")
+            waiting = [(name, pool.submit(check)) for name, check in checks]
+            until = time.monotonic() + CHECK_SECONDS
+            for name, future in waiting:
+                try:
+                    problem = future.result(timeout=max(0.0, until - time.monotonic()))
+                except concurrent.futures.TimeoutError:
+                    problem = f"no answer within {CHECK_SECONDS:.0f} s"
+                except Exception as exc:  # noqa: BLE001 - a check that raises is ill, and says how
+                    problem = f"{type(exc).__name__}: {exc}"
+                if problem is not None:
+                    problems.setdefault(name, problem)
+            pool.shutdown(wait=False, cancel_futures=True)
+        names = [*self._parts.versions, *(name for name in problems if name not in self._parts.versions)]
+        return [
+            {"name": name, "status": "unhealthy", "error": problems[name]}
+            if name in problems
+            else {"name": name, "status": "healthy"}
+            for name in names
+        ]
+
+
+class Health:
+    """`GET /health`."""
+
+    def __init__(self, board: HealthBoard, draining: Callable[[], bool]) -> None:
+        self._board = board
+        self._draining = draining
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """200 when every part is healthy, else 503 naming the ill ones; 503 `draining` during shutdown."""
+        entries = self._board.capabilities()
+        well = all(entry["status"] == "healthy" for entry in entries)
+        status = "draining" if self._draining() else "healthy" if well else "unhealthy"
+        resp.status = 200 if status == "healthy" else 503
+        resp.data = msgspec.json.encode({"status": status, "capabilities": entries})
+        resp.content_type = "application/json; charset=utf-8"
+
+
+class MetricsPage:
+    """`GET /metrics`."""
+
+    def __init__(self, metrics: Any) -> None:
+        self._metrics = metrics
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Prometheus text of all plugins."""
+        resp.data, resp.content_type = self._metrics.render()
+
+
+class Document:
+    """An OpenAPI document, encoded once."""
+
+    def __init__(self, document: Callable[[], dict[str, Any]]) -> None:
+        self._document = document
+        self._encoded: bytes | None = None
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The document as JSON."""
+        if self._encoded is None:
+            self._encoded = msgspec.json.encode(self._document(), enc_hook=str)
+        resp.data = self._encoded
+        resp.content_type = "application/json; charset=utf-8"
+
+
+class PluginHealth:
+    """`GET /<prefix>/health`, for plugins that mount none of their own."""
+
+    def __init__(self, version: str) -> None:
+        self._body = msgspec.json.encode({"status": "ok", "version": version})
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The plugin is mounted and this process answers; `/health` looks at its parts."""
+        resp.data = self._body
+        resp.content_type = "application/json; charset=utf-8"
+
+
+def system_mounts(parts: HttpParts, document: Callable[[], HttpParts]) -> list[tuple[str, Mount]]:
+    """Return the kernel's public mounts and each plugin's standard ones."""
+    taken = {mount.path for _, mount in parts.mounts}
+    mounts = [
+        ("kernel", Mount("/health", Health(HealthBoard(parts), parts.draining), access=Access.PUBLIC)),
+        ("kernel", Mount("/metrics", MetricsPage(parts.metrics), access=Access.PUBLIC)),
+        ("kernel", Mount("/_api/openapi.json", Document(lambda: merge(document())), access=Access.PUBLIC)),
+    ]
+    for name, prefix in parts.prefixes.items():
+        own: list[tuple[str, object]] = [
+            (f"{prefix}/health", PluginHealth(parts.versions[name])),
+            (f"{prefix}/openapi.json", Document(lambda name=name: merge(document(), name))),  # type: ignore[misc]
+        ]
+        mounts += [(name, Mount(path, resource, access=Access.PUBLIC)) for path, resource in own if path not in taken]
+    return mounts
+
+
+def system_documents(parts: HttpParts, mounts: list[tuple[str, Mount]]) -> list[tuple[str, OpenApiFragment]]:
+    """Document the mounts that `system_mounts` made."""
+    summaries = {"health": "Health", "metrics": "Metrics in Prometheus text", "openapi.json": "OpenAPI document"}
+    fragments = []
+    for owner, mount in mounts:
+        summary = summaries[mount.path.rsplit("/", 1)[-1]]
+        operation = {"summary": summary, "tags": [owner], "responses": {"200": {"description": summary}}}
+        fragments.append((owner, OpenApiFragment({"paths": {mount.path: {"get": operation}}})))
+    return fragments

@@ -1,0 +1,1 @@
+"""Structured logs, their ring, metrics, optional traces."""

@@ -1,0 +1,98 @@
+"""One JSON object per line (contract kernel.md §6.8), or coloured text for a person; secrets never get here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+
+from reactor_kernel.observe.redact import redact, redact_text
+from reactor_kernel.observe.ring import LogRing
+
+if TYPE_CHECKING:
+    from reactor_kernel.config.model import TracingConfig
+
+__all__ = ["LogRing", "configure_logging", "current_request_id", "line_of"]
+
+current_request_id: ContextVar[str | None] = ContextVar("reactor_request_id", default=None)
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_COLOURS = {"error": "\x1b[31m", "warn": "\x1b[33m", "info": "\x1b[32m", "debug": "\x1b[2m"}
+
+
+def level_name(number: int) -> str:
+    """The contract's name of a logging level."""
+    return "error" if number >= 40 else "warn" if number >= 30 else "info" if number >= 20 else "debug"
+
+
+def line_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Turn a record into the object that is logged: redacted, with the request's id."""
+    fields = {name: redact(name, value) for name, value in vars(record).items() if name not in _STANDARD}
+    capability = fields.pop("capability", None) or record.name.partition(".")[0].removeprefix("reactor_")
+    request_id = fields.pop("request_id", None) or current_request_id.get()
+    line: dict[str, Any] = {
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": level_name(record.levelno),
+        "target": record.name,
+        "message": redact_text(record.getMessage()),
+        "capability": capability,
+    }
+    if request_id:
+        line["request_id"] = request_id
+    if record.exc_info and record.exc_info[0] is not None:
+        fields["exception"] = redact_text("".join(traceback.format_exception(*record.exc_info)).rstrip())
+    line["fields"] = fields
+    return line
+
+
+class _Output(logging.Handler):
+    """Writes each record to the stream and into the ring."""
+
+    def __init__(self, stream: TextIO, ring: LogRing, *, pretty: bool) -> None:
+        super().__init__()
+        self._stream = stream
+        self._ring = ring
+        self._pretty = pretty
+        self._colour = pretty and stream.isatty()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record."""
+        try:
+            line = line_of(record)
+            encoded = msgspec.json.encode(line, enc_hook=str)
+            self._ring.append(encoded)
+            self._stream.write(self._render(line) if self._pretty else encoded.decode() + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # a closed terminal or pipe must not end the request that logged
+            self.handleError(record)
+
+    def _render(self, line: Mapping[str, Any]) -> str:
+        level = str(line["level"])
+        mark = f"{_COLOURS[level]}{level:<5}\x1b[0m" if self._colour else f"{level:<5}"
+        fields = "".join(f" {name}={value}" for name, value in line["fields"].items() if name != "exception")
+        trace = "\n" + line["fields"]["exception"] if "exception" in line["fields"] else ""
+        clock = str(line["timestamp"])[11:19]
+        return f"{clock} {mark} {line['target']}: {line['message']}{fields}{trace}\n"
+
+
+def configure_logging(config: TracingConfig, *, ring: LogRing, stream: TextIO | None = None) -> None:
+    """Send every `reactor_*` logger to the stream and the ring, filtered by `[tracing] filter`.
+
+    Logging is the process' own; the last kernel configured decides where the lines go.
+    """
+    handler = _Output(stream or sys.stderr, ring, pretty=config.fmt == "pretty")
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if isinstance(h, _Output)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    handler.addFilter(lambda record: record.levelno >= config.filter.threshold(record.name))
+    levels = {target[0] for target in config.filter.targets} | {f"reactor_{name}" for name in ("kernel",)} | {"reactor"}
+    for name in levels | {name for name in logging.root.manager.loggerDict if name.startswith("reactor")}:
+        logging.getLogger(name).setLevel(config.filter.threshold(name))

@@ -1,0 +1,137 @@
+"""Metrics of one kernel, each owned by one plugin (contract kernel.md §6.7).
+
+With several workers set `PROMETHEUS_MULTIPROC_DIR` before anything imports prometheus_client; a scrape then sums all workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import prometheus_client as prometheus
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from reactor_kernel.errors import Fault
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The registry of one kernel; plugins get their own view of it."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._owners: dict[str, str] = {}
+        self._faults: list[Fault] = []
+        self._before: list[Callable[[], None]] = []
+        self._multiprocess = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        self.kernel = KernelMetrics(self.for_plugin("kernel"), version)
+        self._before.append(self.kernel.refresh)
+
+    def for_plugin(self, name: str) -> OwnedMetrics:
+        """Return the view through which one plugin registers its metrics."""
+        return OwnedMetrics(self, name)
+
+    def claim(self, metric: str, owner: str) -> bool:
+        """Note who owns a metric's name; a second owner is a fault of the boot."""
+        first = self._owners.setdefault(metric, owner)
+        if first != owner:
+            self._faults.append(
+                Fault(
+                    "conflict",
+                    f"metric {metric!r} is contributed by both {first} and {owner}",
+                    subject=metric,
+                    fix=f"rename it in one of the two, for instance reactor_{owner}_…",
+                )
+            )
+        return first == owner
+
+    def conflicts(self) -> list[Fault]:
+        """Return the faults of ownership found so far."""
+        return list(self._faults)
+
+    def before_scrape(self, collect: Callable[[], None]) -> None:
+        """Run something before each scrape, to set gauges."""
+        self._before.append(collect)
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the exposition text of all metrics and its content type."""
+        for collect in self._before:
+            collect()
+        if not self._multiprocess:
+            return prometheus.generate_latest(self.registry), CONTENT_TYPE
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        gathered = CollectorRegistry()
+        MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
+        return prometheus.generate_latest(gathered), CONTENT_TYPE
+
+
+class OwnedMetrics:
+    """Implements `contracts.MetricsRegistry` for one plugin."""
+
+    def __init__(self, metrics: Metrics, owner: str) -> None:
+        self._metrics = metrics
+        self._owner = owner
+        self._made: dict[str, Any] = {}
+
+    def counter(self, name: str, help: str, labels: Iterable[str] = ()) -> Counter:
+        """Register a counter, or return the one registered before."""
+        return self._make(name, lambda registry: Counter(name, help, tuple(labels), registry=registry))  # type: ignore[no-any-return]
+
+    def gauge(self, name: str, help: str, labels: Iterable[str] = ()) -> Gauge:
+        """Register a gauge, or return the one registered before."""
+        return self._make(  # type: ignore[no-any-return]
+            name, lambda registry: Gauge(name, help, tuple(labels), registry=registry, multiprocess_mode="livesum")
+        )
+
+    def histogram(
+        self, name: str, help: str, labels: Iterable[str] = (), buckets: Iterable[float] | None = None
+    ) -> Histogram:
+        """Register a histogram, or return the one registered before."""
+        edges = tuple(buckets) if buckets is not None else _SECONDS
+        return self._make(  # type: ignore[no-any-return]
+            name, lambda registry: Histogram(name, help, tuple(labels), registry=registry, buckets=edges)
+        )
+
+    def _make(self, name: str, build: Callable[[CollectorRegistry], Any]) -> Any:
+        if name not in self._made:
+            # A name that belongs to somebody else is a fault of the boot; until it is reported, count apart.
+            mine = self._metrics.claim(name, self._owner)
+            self._made[name] = build(self._metrics.registry if mine else CollectorRegistry())
+        return self._made[name]
+
+
+class KernelMetrics:
+    """What the kernel itself measures."""
+
+    def __init__(self, own: OwnedMetrics, version: str) -> None:
+        own.gauge("reactor_server_info", "The running version", ["version"]).labels(version).set(1)
+        self.requests = own.counter("reactor_http_requests_total", "Requests", ["capability", "method", "status"])
+        self.duration = own.histogram("reactor_http_request_duration_seconds", "Request duration", ["capability"])
+        self.p99 = own.gauge("reactor_request_latency_p99", "99th percentile of the last 1024 requests, in seconds")
+        self.pool_size = own.gauge("reactor_db_pool_size", "Open database connections")
+        self.pool_idle = own.gauge("reactor_db_pool_idle", "Idle database connections")
+        self.db_acquire = own.histogram("reactor_db_acquire_duration_seconds", "Time to borrow a connection")
+        self._recent: deque[float] = deque(maxlen=1024)
+        self._request_children: dict[tuple[str, str, str], Any] = {}
+        self._duration_children: dict[str, Any] = {}
+
+    def observe(self, capability: str, method: str, status: str, seconds: float) -> None:
+        """Count one finished request."""
+        key = (capability, method, status)
+        child = self._request_children.get(key)
+        if child is None:
+            child = self._request_children[key] = self.requests.labels(*key)
+            self._duration_children.setdefault(capability, self.duration.labels(capability))
+        child.inc()
+        self._duration_children[capability].observe(seconds)
+        self._recent.append(seconds)
+
+    def refresh(self) -> None:
+        """Set the gauges that are derived."""
+        recent = sorted(self._recent)
+        self.p99.set(recent[min(len(recent) - 1, int(len(recent) * 0.99))] if recent else 0)

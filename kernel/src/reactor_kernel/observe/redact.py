@@ -1,0 +1,41 @@
+"""Take secrets out of what is logged: by the name of a field, and by what a value looks like."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MASK = "[redacted]"
+_NAMES = re.compile(
+    r"authorization|cookie|password|passwd|secret|token|api[_-]?key|data[_-]?key|master[_-]?key|private[_-]?key|credential",
+    re.IGNORECASE,
+)
+_VALUES = re.compile(
+    r"(?P<scheme>\b(?:bearer|basic)\s+)[^\s,;\"']+"
+    r"|\b(?:rk_(?:live|pub|srv)_|rrf_)[A-Za-z0-9_-]{4,}"
+    r"|\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"
+    r"|(?P<query>\b(?:access_token|refresh_token|token|code|password|api_key|signature)=)[^&\s\"']+"
+    r"|(?P<block>-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----",
+    re.IGNORECASE,
+)
+
+
+def redact_text(text: str) -> str:
+    """Replace everything in a text that looks like a credential."""
+    return _VALUES.sub(lambda m: (m["scheme"] or m["url"] or m["query"] or "") + MASK, text)
+
+
+def redact(name: str, value: Any) -> Any:
+    """Return a field's value as it may be logged; containers are walked."""
+    if _NAMES.search(name) and value is not None and not isinstance(value, bool):
+        return MASK
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict):
+        return {str(key): redact(str(key), item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [redact(name, item) for item in value]
+    if isinstance(value, (int, float)) or value is None:
+        return value
+    return redact_text(str(value))

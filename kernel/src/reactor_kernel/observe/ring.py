@@ -1,0 +1,117 @@
+"""The last log lines of all workers, in memory they share: what `/_admin/logs` shows and follows."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_HEADER = struct.Struct("<QQQQ")  # next id, oldest id, write position, read position
+_RECORD = struct.Struct("<QI")  # id, length
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a reader stands: the position after the last line it read, and that line's id."""
+
+    position: int
+    last_id: int
+
+
+class LogRing:
+    """A ring of log lines in an anonymous mapping that forked workers inherit.
+
+    Ids start at 1 and grow by one over all workers. The oldest lines give way once `size` bytes are full; the default holds
+    well over 10 000 lines. The lock is a POSIX record lock, which the operating system releases when a worker is killed.
+    """
+
+    def __init__(self, size: int = 16 * 1024 * 1024) -> None:
+        self._size = size
+        self._map = mmap.mmap(-1, _HEADER.size + size)
+        self._map[: _HEADER.size] = _HEADER.pack(1, 1, 0, 0)
+        handle, path = tempfile.mkstemp(prefix="reactor-log-")
+        os.unlink(path)
+        self._lock_file = handle
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._lock:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+
+    def append(self, line: bytes) -> int:
+        """Store one line and return its id. A line over a quarter of the ring is cut."""
+        line = line[: self._size // 4]
+        need = _RECORD.size + len(line)
+        with self._locked():
+            next_id, oldest, write, read = _HEADER.unpack_from(self._map, 0)
+            while write + need - read > self._size:
+                _, length = _RECORD.unpack(self._copy(read, _RECORD.size))
+                read += _RECORD.size + length
+                oldest += 1
+            self._put(write, _RECORD.pack(next_id, len(line)) + line)
+            self._map[: _HEADER.size] = _HEADER.pack(next_id + 1, oldest, write + need, read)
+        return int(next_id)
+
+    def end(self) -> Cursor:
+        """Return the cursor after the newest line."""
+        with self._locked():
+            next_id, _, write, _ = _HEADER.unpack_from(self._map, 0)
+        return Cursor(write, next_id - 1)
+
+    def start(self) -> Cursor:
+        """Return the cursor before the oldest line kept."""
+        with self._locked():
+            _, oldest, _, read = _HEADER.unpack_from(self._map, 0)
+        return Cursor(read, oldest - 1)
+
+    def after_id(self, last_id: int) -> Cursor:
+        """Return a cursor that resumes after a line; unknown ids resume at the oldest line or the end."""
+        cursor = self.start()
+        if last_id <= cursor.last_id:
+            return Cursor(cursor.position, last_id)
+        if last_id >= self.end().last_id:
+            return self.end()
+        _, lines, cursor = self.read(cursor, limit=1 << 30)
+        position = self.start().position
+        for line_id, line in lines:
+            position += _RECORD.size + len(line)
+            if line_id == last_id:
+                break
+        return Cursor(position, last_id)
+
+    def read(self, cursor: Cursor, *, limit: int = 1000) -> tuple[int, list[tuple[int, bytes]], Cursor]:
+        """Return (lines lost since the cursor, the next lines with their ids, the new cursor)."""
+        lines: list[tuple[int, bytes]] = []
+        with self._locked():
+            _, oldest, write, read = _HEADER.unpack_from(self._map, 0)
+            lost = max(0, oldest - 1 - cursor.last_id) if cursor.position < read else 0
+            position, last_id = max(cursor.position, read), cursor.last_id + lost
+            while position < write and len(lines) < limit:
+                last_id, length = _RECORD.unpack(self._copy(position, _RECORD.size))
+                lines.append((last_id, self._copy(position + _RECORD.size, length)))
+                position += _RECORD.size + length
+        return lost, lines, Cursor(position, last_id)
+
+    def _copy(self, position: int, length: int) -> bytes:
+        start = position % self._size
+        first = min(length, self._size - start)
+        base = _HEADER.size
+        return self._map[base + start : base + start + first] + self._map[base : base + length - first]
+
+    def _put(self, position: int, data: bytes) -> None:
+        start = position % self._size
+        first = min(len(data), self._size - start)
+        base = _HEADER.size
+        self._map[base + start : base + start + first] = data[:first]
+        self._map[base : base + len(data) - first] = data[first:]

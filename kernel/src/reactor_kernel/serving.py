@@ -1,0 +1,106 @@
+"""Serve one kernel: bind, boot what is left, run the engine in one or several processes, drain."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reactor_kernel.contributions import ServerEngine
+from reactor_kernel.errors import BootError, ExitCode, Fault
+from reactor_kernel.kernel import Kernel, Stage
+
+if TYPE_CHECKING:
+    from reactor_kernel.http.app import WsgiApp
+
+
+class KernelTarget:
+    """A kernel as `runtime.serve.run` drives it, before and after the workers are forked."""
+
+    def __init__(self, kernel: Kernel, listener: socket.socket, engine: ServerEngine) -> None:
+        server = kernel.config.server
+        self.kernel = kernel
+        self.listener = listener
+        self.engine = engine
+        self.workers = server.workers
+        self.threads = server.threads
+        self.drain_timeout = float(server.drain_timeout_secs)
+        self.body_limit = server.max_body_bytes
+
+    def before_fork(self) -> None:
+        """Close every connection of the master; each worker opens its own."""
+        self.kernel.database.dispose()
+        self.kernel.leader.close()
+
+    def start_worker(self, index: int) -> WsgiApp:
+        """Start this process' services and hand out the application."""
+        self.kernel.boot(Stage.STARTED)
+        return self.kernel.app
+
+    def drain(self, deadline: float) -> None:
+        """Stop taking part: `/health` says draining, services end within `deadline` seconds."""
+        self.kernel.drain(deadline)
+
+    def stop_worker(self) -> None:
+        """Release what this process holds."""
+        self.kernel.close()
+
+
+def engines(kernel: Kernel) -> Sequence[ServerEngine]:
+    """The kernel's own engines and those of plugins."""
+    from reactor_kernel.runtime.engines import GRANIAN, WAITRESS
+
+    return (WAITRESS, GRANIAN, *(owned.item for owned in kernel.collected.engines))
+
+
+def choose_engine(kernel: Kernel) -> ServerEngine:
+    """Return the engine that `[server] engine` names."""
+    wanted = kernel.config.server.engine
+    known = {engine.name: engine for engine in engines(kernel)}
+    if wanted not in known:
+        origin = kernel.raw.origin("server.engine")
+        raise BootError(
+            [
+                Fault(
+                    "config",
+                    f"there is no engine {wanted!r}; known are {', '.join(sorted(known))}",
+                    subject="server.engine",
+                    where=origin.where,
+                    exit_code=ExitCode.CONFIG,
+                )
+            ]
+        )
+    return known[wanted]
+
+
+def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], None] | None = None) -> int:
+    """Serve until told to stop; return the process exit code.
+
+    The port is bound before the database is touched, so that a taken port leaves no trace.
+    """
+    from reactor_kernel.runtime.binding import bind
+    from reactor_kernel.runtime.serve import request_shutdown, run
+
+    kernel.boot(Stage.BUILT)
+    engine = choose_engine(kernel)
+    if engine.check is not None:
+        engine.check()
+    bound = listener if listener is not None else bind(kernel.config.server.bind.host, kernel.config.server.bind.port)
+    try:
+        kernel.on_shutdown_request = request_shutdown
+        kernel.boot(Stage.MIGRATED)
+        if on_ready is not None:
+            on_ready(kernel)
+        kernel.log.info(
+            "listening",
+            extra={
+                "bind": ":".join(map(str, bound.getsockname()[:2])),
+                "capabilities": [plugin.name for plugin in kernel.enabled],
+                "engine": engine.name,
+                "workers": kernel.config.server.workers,
+            },
+        )
+        return run(KernelTarget(kernel, bound, engine))
+    finally:
+        bound.close()
+        kernel.close()
