@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from reactor_kernel.runtime.supervisor import Supervisor
 
 
+CLOSE_SECONDS = 2.0
+"""What background services may take to end when a kernel is closed without a drain."""
+
+
 class Stage(IntEnum):
     """How far a kernel has come. Each stage ends with all its faults reported together."""
 
@@ -325,7 +329,7 @@ class Kernel:
     def close(self) -> None:
         """Release connections, threads and the embedded database. Safe at any stage, and twice."""
         if self.supervisor is not None:
-            self.supervisor.drain(0)
+            self.supervisor.drain(CLOSE_SECONDS)
             self.supervisor = None
         if "leader" in self.__dict__:
             self.leader.close()

@@ -115,7 +115,7 @@ class _SectionBinding:
         return self._build(model, values, path)
 
     def _absent(self, key: schema.Key, path: KeyPath, base: Any, origin: Origin) -> Any:
-        nested = schema.nested_model(key.type)
+        nested = None if "parse" in key.metadata else schema.nested_model(key.type)
         default = getattr(base, key.attribute) if base is not None else (_MISSING if key.required else key.default())
         if nested is not None and isinstance(default, nested | _Missing):
             return self._model(Table(origin), nested, path, None if default is _MISSING else default)
@@ -124,7 +124,7 @@ class _SectionBinding:
             variable = env.variable_name(names[0], names[1:])
             self._fault(path, f"required; set it under [{dotted(names[:-1])}] or as {variable}", origin)
             return _MISSING
-        return self._settle(default, path, schema.allows_none(key.type))
+        return default if key.metadata.get("literal") else self._settle(default, path, schema.allows_none(key.type))
 
     def _settle(self, default: Any, path: KeyPath, optional: bool) -> Any:
         """Make a default usable: paths start from the project, references are followed."""
@@ -149,7 +149,7 @@ class _SectionBinding:
 
     def _value(self, node: Node, declared: Any, metadata: Mapping[str, Any], path: KeyPath) -> Any:
         try:
-            followed = self._follow(node)
+            followed = node if metadata.get("literal") else self._follow(node)
             return self._shaped(followed, declared, metadata, path)
         except Unresolvable as error:
             self._fault(path, str(error), node.origin)
@@ -165,7 +165,9 @@ class _SectionBinding:
         self._note_secret(node, path)
         takes_scalar = False
         for member in schema.members(declared):
-            as_list, as_table, model = schema.list_item(member), schema.table_item(member), schema.nested_model(member)
+            as_list, as_table = schema.list_item(member), schema.table_item(member)
+            # A key with its own parser is written as text, whatever the parser makes of it.
+            model = None if "parse" in metadata else schema.nested_model(member)
             anything = member in (Any, object)
             takes_scalar |= as_list is None and as_table is None and model is None
             shaped = _expanded(node, as_list is not None or anything, as_table is not None or bool(model) or anything)

@@ -241,7 +241,10 @@ class OpsConfig:
     session_ttl_secs: int = field(default=1800, metadata={"min": 60})
     step_up_window_secs: int = field(default=300, metadata={"min": 1})
     audit_retention_days: int = field(default=365, metadata={"min": 1})
-    require_step_up_for: tuple[str, ...] = ("ops:cluster_admin", "vault:write", "cloud:projects:delete")
+    require_step_up_for: tuple[str, ...] = field(
+        default=("ops:cluster_admin", "vault:write", "cloud:projects:delete"),
+        metadata={"doc": "Scopes that need a fresh second factor.", "literal": True},  # vault:write is a scope here
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def paths_of(model: type, _above: tuple[type, ...] = ()) -> tuple[tuple[str, ...
     found: list[tuple[str, ...]] = []
     for key in keys_of(model):
         found.append((key.name,))
-        nested = nested_model(key.type)
+        nested = None if "parse" in key.metadata else nested_model(key.type)
         if nested is not None and nested not in (model, *_above):
             found += [(key.name, *path) for path in paths_of(nested, (*_above, model))]
     return tuple(found)
