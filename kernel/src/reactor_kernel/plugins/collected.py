@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from reactor_kernel.contributions import (
     BackgroundService,
+    CommandGroup,
     DeployStep,
     EventType,
     Fallback,
@@ -59,6 +60,7 @@ class Collected:
     health: list[Owned[HealthCheck]] = field(default_factory=list)
     metrics: list[Owned[MetricCollector]] = field(default_factory=list)
     deploy_steps: list[Owned[DeployStep]] = field(default_factory=list)
+    commands: list[Owned[CommandGroup]] = field(default_factory=list)
 
     def without_failed(self) -> None:
         """Drop what came from plugins that have failed since."""
@@ -67,11 +69,12 @@ class Collected:
 
 
 def collect_declarations(caller: HookCaller, into: Collected, on_fault: OnFault) -> None:
-    """Collect what needs no context: schemas, event types, permissions, engines."""
+    """Collect what needs no context: schemas, event types, permissions, engines, commands."""
     _fill(caller, into.branches, "reactor_schema", (SchemaBranch,), on_fault)
     _fill(caller, into.event_types, "reactor_event_types", (EventType,), on_fault)
     _fill(caller, into.permissions, "reactor_permissions", (PermissionDoc,), on_fault)
     _fill(caller, into.engines, "reactor_server_engines", (ServerEngine,), on_fault)
+    _fill(caller, into.commands, "reactor_commands", (CommandGroup,), on_fault)
 
 
 def collect_contributions(caller: HookCaller, into: Collected, on_fault: OnFault) -> None:
@@ -104,6 +107,7 @@ def conflicts(collected: Collected) -> list[Fault]:
     """Name both owners of everything that may exist once. Routes are checked where the application is built."""
     faults: list[Fault] = []
     _unique(faults, collected.engines, "server engine", lambda engine: engine.name)
+    _unique(faults, collected.commands, "command", lambda group: group.name)
     _unique(faults, collected.event_types, "event topic", lambda event: event.topic)
     _unique(faults, collected.background, "background service", lambda service: service.name)
     _unique(faults, collected.job_handlers, "job handler", lambda handler: handler.name)
