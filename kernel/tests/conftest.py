@@ -35,7 +35,7 @@ class Server:
 
     def login(self, database: str) -> str:
         """Return the URL of a database as the login role, which is no superuser."""
-        return self.template.replace("/reactor?", f"/{database}?").replace("/reactor#", f"/{database}")
+        return self.template.replace("/reactor?", f"/{database}?")
 
     def kill(self) -> int:
         """kill -9 the server; return its former process number."""
@@ -73,14 +73,23 @@ def external_15() -> Iterator[Server]:
     def call(*command: str) -> None:
         subprocess.run(command, check=True, cwd="/", capture_output=True, **switch)  # type: ignore[call-overload]
 
-    initdb = [str(_DEBIAN_15 / "initdb"), "-D", str(place / "data"), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8"]
+    initdb = [
+        str(_DEBIAN_15 / "initdb"),
+        "-D",
+        str(place / "data"),
+        "-U",
+        "postgres",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+    ]
     call(*initdb, "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -k {place} -c fsync=off -c password_encryption=scram-sha-256"
     call(str(_DEBIAN_15 / "pg_ctl"), "start", "-w", "-D", str(place / "data"), "-l", str(place / "log"), "-o", options)
     admin = f"postgresql://postgres@/postgres?host={place}&port={port}"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute("CREATE ROLE app LOGIN CREATEDB CREATEROLE PASSWORD 's3cret %/ word'")
-    yield Server("external 15", admin, f"postgresql://app:s3cret%20%25%2F%20word@127.0.0.1:{port}/reactor?sslmode=prefer", place / "data")
+    url = f"postgresql://app:s3cret%20%25%2F%20word@127.0.0.1:{port}/reactor?sslmode=prefer"
+    yield Server("external 15", admin, url, place / "data")
     call(str(_DEBIAN_15 / "pg_ctl"), "stop", "-m", "immediate", "-D", str(place / "data"))
     shutil.rmtree(place)
 

@@ -13,7 +13,9 @@ from reactor_kernel.db.database import PostgresDatabase
 from reactor_kernel.errors import DatabaseFault, InternalError, PoolTimeout
 from reactor_kernel.ids import uuid7
 
-WHO = Statement("SELECT current_user, current_setting('request.jwt.claims', true), auth.user_id()::text, $1::text", ("mark",))
+WHO = Statement(
+    "SELECT current_user, current_setting('request.jwt.claims', true), auth.user_id()::text, $1::text", ("mark",)
+)
 
 
 def user(permissions: frozenset[str] = frozenset(), **claims: object) -> Identity:
@@ -54,7 +56,9 @@ def test_without_an_identity_it_runs_as_the_login_and_sees_no_claims(database: P
 
 
 def test_a_token_cannot_choose_its_database_role(database: PostgresDatabase) -> None:
-    [result] = database.run(user(role="reactor_service", user_id="spoofed"), [Statement("SELECT auth.db_role(), current_user")])
+    [result] = database.run(
+        user(role="reactor_service", user_id="spoofed"), [Statement("SELECT auth.db_role(), current_user")]
+    )
     assert result.rows == [(b"reactor_authenticated", b"reactor_authenticated")]
 
 
@@ -114,7 +118,10 @@ def test_readonly_refuses_writes(database: PostgresDatabase) -> None:
     database.run(None, [Statement("CREATE TABLE t (a int)")])
     with pytest.raises(DatabaseFault) as caught:
         database.run(None, [Statement("INSERT INTO t VALUES (1)")], readonly=True)
-    assert (caught.value.sqlstate, caught.value.primary) == ("25006", "cannot execute INSERT in a read-only transaction")
+    assert (caught.value.sqlstate, caught.value.primary) == (
+        "25006",
+        "cannot execute INSERT in a read-only transaction",
+    )
     with pytest.raises(DatabaseFault), database.begin(readonly=True) as tx:
         tx.run([Statement("INSERT INTO t VALUES (1)")])
 
@@ -122,7 +129,9 @@ def test_readonly_refuses_writes(database: PostgresDatabase) -> None:
 def test_the_first_failing_statement_undoes_all(database: PostgresDatabase) -> None:
     database.run(None, [Statement("CREATE TABLE t (a int PRIMARY KEY)")])
     with pytest.raises(DatabaseFault) as caught:
-        database.run(None, [Statement("INSERT INTO t VALUES ($1), ($1)", ("7",)), Statement("INSERT INTO t VALUES (8)")])
+        database.run(
+            None, [Statement("INSERT INTO t VALUES ($1), ($1)", ("7",)), Statement("INSERT INTO t VALUES (8)")]
+        )
     fault = caught.value
     assert (fault.sqlstate, fault.schema, fault.table, fault.constraint) == ("23505", "public", "t", "t_pkey")
     assert (fault.primary, fault.detail) == (
@@ -147,7 +156,9 @@ def test_a_syntax_error_has_its_position(database: PostgresDatabase) -> None:
         ("\ud800", '22021: invalid byte sequence for encoding "UTF8": a lone surrogate'),
     ],
 )
-def test_a_parameter_libpq_would_cut_off_is_refused(database: PostgresDatabase, value: str | bytes, message: str) -> None:
+def test_a_parameter_libpq_would_cut_off_is_refused(
+    database: PostgresDatabase, value: str | bytes, message: str
+) -> None:
     with pytest.raises(DatabaseFault) as caught:
         database.run(None, [Statement("SELECT $1::text", (value,))])
     assert str(caught.value) == message
@@ -155,7 +166,9 @@ def test_a_parameter_libpq_would_cut_off_is_refused(database: PostgresDatabase, 
 
 def test_large_parameters_and_results_pass(database: PostgresDatabase) -> None:
     big = "x" * 20_000_000
-    [first, second] = database.run(user(), [Statement("SELECT $1::text", (big,)), Statement("SELECT length($1::text)", (big,))])
+    [first, second] = database.run(
+        user(), [Statement("SELECT $1::text", (big,)), Statement("SELECT length($1::text)", (big,))]
+    )
     assert first.rows[0][0] == big.encode()
     assert second.rows == [(b"20000000",)]
 
@@ -233,7 +246,9 @@ def test_a_full_pool_says_so_and_recovers(dsn: str, database: PostgresDatabase) 
 def test_waiters_are_served_when_a_connection_returns(dsn: str, database: PostgresDatabase) -> None:
     small = PostgresDatabase(dsn, pool_max=2, acquire_timeout_secs=20)
     with ThreadPoolExecutor(12) as threads:
-        done = list(threads.map(lambda n: small.run(None, [Statement("SELECT pg_sleep(0.01), $1::text", (str(n),))]), range(60)))
+        done = list(
+            threads.map(lambda n: small.run(None, [Statement("SELECT pg_sleep(0.01), $1::text", (str(n),))]), range(60))
+        )
     assert [int(result[0].rows[0][1] or 0) for result in done] == list(range(60))
     assert (small.stats().size, small.stats().idle) == (2, 2)
     small.dispose()

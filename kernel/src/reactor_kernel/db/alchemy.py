@@ -17,7 +17,7 @@ from reactor_kernel.errors import InternalError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.engine import Dialect, ExceptionContext
 
     from reactor_kernel.db.transaction import PostgresTx
 
@@ -65,7 +65,7 @@ class Alchemy:
         event.listen(self._engine, "handle_error", _raise_ours)
         for name in ("commit", "rollback"):
             event.listen(self._engine, name, _refuse_ending)
-        event.listen(self._engine, "savepoint", _savepoint)
+        _mark_savepoints(self._engine.dialect)
         event.listen(self._engine, "rollback_savepoint", _rollback_savepoint)
         # SQLAlchemy's first connection asks the server a few questions and rolls back: not in somebody's transaction.
         link = connect()
@@ -103,9 +103,16 @@ def _refuse() -> NoReturn:
     )
 
 
-def _savepoint(connection: Connection, name: str) -> None:
-    if (tx := _tx_of(connection)) is not None:
-        tx.mark(name)
+def _mark_savepoints(dialect: Dialect) -> None:
+    # The engine's own "savepoint" event comes before the savepoint has a name.
+    make = dialect.do_savepoint
+
+    def do_savepoint(connection: Connection, name: str) -> None:
+        if (tx := _tx_of(connection)) is not None:
+            tx.mark(name)
+        make(connection, name)
+
+    dialect.do_savepoint = do_savepoint  # type: ignore[method-assign]
 
 
 def _rollback_savepoint(connection: Connection, name: str, context: None) -> None:

@@ -114,10 +114,10 @@ class Link:
             raise ConnectionGone(str(problem), untouched=False) from problem
         answers: list[pq.abc.PGresult] = []
         for index, result in enumerate(results):
-            status = result.status
-            if status not in (_TUPLES_OK, _COMMAND_OK, _EMPTY):
-                self._fail(index, result, reused.get(index), dropping=expected[index][1] in self._dropped)
-            sql_prepared, name_of = expected[index]
+            # One more than expected: the server said farewell between the last statement and the commit.
+            sql_prepared, name_of = expected[index] if index < len(expected) else (None, None)
+            if result.status not in (_TUPLES_OK, _COMMAND_OK, _EMPTY):
+                self._fail(index, result, reused.get(index), dropping=name_of in self._dropped)
             if name_of is None:
                 answers.append(result)
             elif sql_prepared is None:

@@ -120,10 +120,12 @@ class Migrator:
             for plan in plans:
                 self._apply(plan, report)
                 report.skipped.extend(plan.names(plan.done))
-                if plan.entry.plugin == "kernel" and not roles_ready:
+                # After a revision of the kernel too: it may have brought helpers the roles must be able to call.
+                if plan.entry.plugin == "kernel" and (plan.pending or not roles_ready):
                     roles.announce(lock, self._database.roles)
                     self._ensure_roles(lock)
-                    report.applied.append(_ROLES)
+                    if not roles_ready:
+                        report.applied.append(_ROLES)
                 self._steps(plan.entry, report, dry_run=False)
         return report
 
