@@ -1,0 +1,147 @@
+"""What commands need to know of the project without booting it: kernel sections, the server's address, the admin token."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reactor_kernel.cli.errors import CliError
+from reactor_kernel.errors import BootError
+
+if TYPE_CHECKING:
+    from reactor_kernel.cli.invocation import Invocation
+    from reactor_kernel.config.loader import RawConfig
+    from reactor_kernel.config.model import KernelConfig
+    from reactor_kernel.contracts.runtime import Vault
+
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def bind_kernel_sections(raw: RawConfig) -> KernelConfig:
+    """Bind the kernel's own sections. Raises BootError with every fault."""
+    from reactor_kernel.config.model import KERNEL_SECTIONS, KernelConfig
+
+    return KernelConfig(**_bind(raw, *KERNEL_SECTIONS))
+
+
+def open_project_vault(raw: RawConfig) -> Vault:
+    """Open the project's vault; only [project] and [vault] have to be sound. Raises BootError."""
+    from reactor_kernel.config.early import vault_opener
+
+    return vault_opener(raw)()
+
+
+def _bind(raw: RawConfig, *names: str) -> dict[str, Any]:
+    from reactor_kernel.config.binder import bind
+    from reactor_kernel.config.early import vault_opener
+    from reactor_kernel.config.model import KERNEL_SECTIONS
+    from reactor_kernel.config.secrets import Resolver
+
+    sections = {name: KERNEL_SECTIONS[name] for name in names}
+    return bind(raw, sections, Resolver(raw.environ, raw.root, vault_opener(raw))).require()
+
+
+def base_url(host: str, port: int) -> str:
+    """Return the URL at which a server that listens there is reached from this machine."""
+    host = _ANY_ADDRESS.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def find_server(invocation: Invocation) -> tuple[str, str | None]:
+    """Return the server's URL and the token it may be shown.
+
+    Without `--endpoint` that is the project's own server with the project's own admin token. Another endpoint is shown only
+    what `--token` or REACTOR_TOKEN say, because the project's token must not leave the project.
+
+    Raises:
+        CliError: there is no project and no endpoint, or the endpoint is no URL.
+        BootError: the project's [server] or [admin] section cannot be read.
+    """
+    given = invocation.flags.token or invocation.environ.get("REACTOR_TOKEN") or None
+    endpoint = invocation.flags.endpoint
+    if endpoint is not None:
+        endpoint = _checked(endpoint)
+        if given is not None or not invocation.has_project():
+            return endpoint, given
+    else:
+        invocation.need_project()
+    raw = invocation.raw()
+    names = ("server",) if given is not None else ("server", "admin")
+    try:
+        values = _bind(raw, *names)
+    except BootError:
+        if endpoint is not None:  # the project's own faults do not matter to a server elsewhere
+            return endpoint, given
+        raise
+    own = base_url(values["server"].bind.host, values["server"].bind.port)
+    if endpoint is not None and endpoint != own:
+        return endpoint, given
+    return own, given if given is not None else values["admin"].token
+
+
+def _checked(endpoint: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(endpoint)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if not sound or parts.query or parts.fragment or parts.username:
+        raise CliError(
+            "URL_ERROR", f"{endpoint!r} is not the URL of a server", hint="write --endpoint http://127.0.0.1:8000"
+        )
+    return endpoint.rstrip("/")
+
+
+def token_place(invocation: Invocation, raw: RawConfig) -> tuple[str, str]:
+    """Say where the admin token is: in words, and as shell words that a header can be made of."""
+    written = _reference(raw)
+    origin = raw.origin("admin.token")
+    if written is not None and written.startswith("file:"):
+        path = raw.root / written.removeprefix("file:")
+        shown = os.path.relpath(path, invocation.cwd) if path.is_relative_to(invocation.cwd) else str(path)
+        return f"{shown} (readable by you only)", f"$(cat {shlex.quote(shown)})"
+    if origin.source == "env" and origin.where is not None:
+        variable = origin.where.removeprefix("environment ")
+        return f"the environment variable {variable}", f"${variable}"
+    if written is not None and written.startswith("env:"):
+        return f"the environment variable {written[4:]}", f"${written[4:]}"
+    if written is not None and written.startswith("vault:"):
+        name = written.removeprefix("vault:")
+        return f"the vault: reactor vault get {name}", f"$(reactor -o human vault get {shlex.quote(name)})"
+    return f"admin.token in {origin.where or 'the configuration'}", "$REACTOR_TOKEN"
+
+
+def _reference(raw: RawConfig) -> str | None:
+    from reactor_kernel.config.nodes import Scalar, Table
+
+    tree = raw.section("admin", (("token",),))
+    node = tree.entries.get("token") if isinstance(tree, Table) else None
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
+
+
+def bind_flags(raw_bind: str | None, port: int | None, invocation: Invocation) -> dict[str, object]:
+    """Turn `--bind` and `--port` into configuration flags; a port alone keeps the host that is configured."""
+    from reactor_kernel.config.values import parse_address
+
+    if raw_bind is not None:
+        try:
+            address = parse_address(raw_bind)
+        except ValueError as error:
+            raise CliError("INVALID_ARGUMENT", f"--bind {error}, not {raw_bind!r}") from None
+        if port is not None:
+            address = replace(address, port=port)
+        return {"server.bind": str(address)}
+    if port is None:
+        return {}
+    host = _bind(invocation.raw(), "server")["server"].bind.host
+    return {"server.bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+
+
+def project_path(invocation: Invocation) -> Path:
+    """Return the file that `--config` names, else Reactor.toml in the working directory."""
+    return invocation.cwd / (invocation.flags.config or "Reactor.toml")

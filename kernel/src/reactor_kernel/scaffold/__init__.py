@@ -1,0 +1,1 @@
+"""Files for new projects and new plugins."""
