@@ -10,6 +10,7 @@ import msgspec
 from reactor_auth.cache import TaggedCache
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
 from reactor_auth.queries import access as sql
+from reactor_auth.signing import MAX_AGE_SECS
 from reactor_auth.tokens import LEEWAY_SECS, AccessTokens, Verified
 from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, InvalidCredential, RawResult
 
@@ -38,7 +39,7 @@ class Resolver:
         self._tokens = tokens
         self._now: Callable[[], float] = lambda: clock.now().timestamp()
         monotonic = clock.monotonic
-        self._verified: TaggedCache[str, Verified] = TaggedCache(CACHE_SIZE, 3600.0, monotonic)
+        self._verified: TaggedCache[str, Verified] = TaggedCache(CACHE_SIZE, MAX_AGE_SECS, monotonic)
         self.identities: TaggedCache[tuple[str, str | None], tuple[Identity, int]] = TaggedCache(
             CACHE_SIZE, IDENTITY_TTL_SECS, monotonic
         )
