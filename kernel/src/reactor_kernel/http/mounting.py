@@ -44,7 +44,7 @@ class RouteInfo:
 
     method: str
     path: str
-    access: str
+    access: Access
     permission: str | None
     plugin: str
 
@@ -160,7 +160,7 @@ def _fault(owner: str, parts: HttpParts, path: str, message: str) -> Fault:
 def describe(routes: Iterable[Route]) -> list[RouteInfo]:
     """List every method of every route, sorted by path."""
     lines = [
-        RouteInfo(method, route.path, rule.access.value, rule.permission, route.owner)
+        RouteInfo(method, route.path, rule.access, rule.permission, route.owner)
         for route in routes
         for method, rule in route.rules.items()
     ]
