@@ -124,8 +124,8 @@ def test_the_metrics_count_what_is_stored(client: httpx.Client) -> None:
 
 
 def test_the_command_greets_through_the_server(live_server: LiveServer) -> None:
-    done = CliRunner().invoke(hello, ["Eve / Co", "--url", live_server.url])
-    assert (done.exit_code, done.output) == (0, "Ahoy, Eve / Co!\n")
+    done = CliRunner().invoke(hello, ["Eve & Co", "--url", live_server.url])
+    assert (done.exit_code, done.output) == (0, "Ahoy, Eve & Co!\n")
     refused = CliRunner().invoke(hello, ["x" * 81, "--url", live_server.url])
     assert (refused.exit_code, refused.output) == (1, "Error: the name is longer than 80 characters\n")
 

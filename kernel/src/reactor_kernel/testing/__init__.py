@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from reactor_kernel.testing.clock import FrozenClock
     from reactor_kernel.testing.events import CapturedEvents
     from reactor_kernel.testing.fakes import fake_identities, fake_service
-    from reactor_kernel.testing.live import LiveServer, live
     from reactor_kernel.testing.postgres import TestPostgres
     from reactor_kernel.testing.project import ADMIN_TOKEN, KernelFactory, raw_config, toml_text
+    from reactor_kernel.testing.server import LiveServer, live
 
 _HOMES = {
     "ADMIN_TOKEN": "project",
     "CapturedEvents": "events",
     "FrozenClock": "clock",
     "KernelFactory": "project",
-    "LiveServer": "live",
+    "LiveServer": "server",
     "TestPostgres": "postgres",
     "fake_identities": "fakes",
     "fake_service": "fakes",
-    "live": "live",
+    "live": "server",
     "raw_config": "project",
     "toml_text": "project",
 }

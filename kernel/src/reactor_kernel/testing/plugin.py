@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from reactor_kernel.kernel import Kernel
     from reactor_kernel.testing.clock import FrozenClock
     from reactor_kernel.testing.events import CapturedEvents
-    from reactor_kernel.testing.live import LiveServer
     from reactor_kernel.testing.postgres import TestPostgres
     from reactor_kernel.testing.project import KernelFactory
+    from reactor_kernel.testing.server import LiveServer
 
 
 @pytest.fixture(scope="session")
-def reactor_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
+def reactor_postgres() -> Iterator[TestPostgres]:
     """A Postgres for this run: an embedded one, or the server of `REACTOR_TEST_DATABASE_URL`."""
     from reactor_kernel.testing.postgres import start
 
-    with start(tmp_path_factory.mktemp("reactor_postgres")) as server:
+    with start() as server:
         yield server
 
 
@@ -108,7 +108,7 @@ def client(kernel: Kernel) -> Iterator[httpx.Client]:
 @pytest.fixture
 def live_server(kernel: Kernel) -> Iterator[LiveServer]:
     """`kernel` with its background services, behind a real socket and the waitress engine; `live_server.url`."""
-    from reactor_kernel.testing.live import live
+    from reactor_kernel.testing.server import live
 
     with live(kernel) as server:
         yield server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -103,8 +104,8 @@ class TestPostgres:
 
 
 @contextmanager
-def start(root: Path) -> Iterator[TestPostgres]:
-    """Start an embedded server under `root` for the block, or use the one of `REACTOR_TEST_DATABASE_URL`."""
+def start() -> Iterator[TestPostgres]:
+    """Start an embedded server for the block, or use the one of `REACTOR_TEST_DATABASE_URL`."""
     external = os.environ.get(VARIABLE)
     if external:
         server = TestPostgres(external)
@@ -115,11 +116,14 @@ def start(root: Path) -> Iterator[TestPostgres]:
         return
     from reactor_kernel.embedded.postgres import EmbeddedPostgres
 
-    embedded = EmbeddedPostgres(root)
-    try:
-        yield TestPostgres(embedded.start())
-    finally:
-        embedded.stop()
+    # Not under pytest's own directory: each run by the same user takes other accounts' rights to that away, and where tests
+    # run as root Postgres is another account.
+    with tempfile.TemporaryDirectory(prefix="reactor-test-") as root:
+        embedded = EmbeddedPostgres(Path(root))
+        try:
+            yield TestPostgres(embedded.start())
+        finally:
+            embedded.stop()
 
 
 def with_database(url: str, name: str) -> str:
