@@ -120,11 +120,15 @@ class _SectionBinding:
         if nested is not None and isinstance(default, nested | _Missing):
             return self._model(Table(origin), nested, path, None if default is _MISSING else default)
         if default is _MISSING:
-            names = [self.name, *(str(step) for step in path)]
-            variable = env.variable_name(names[0], names[1:])
-            self._fault(path, f"required; set it under [{dotted(names[:-1])}] or as {variable}", origin)
+            self._fault(path, f"required{self._ways_to_set(path)}", origin)
             return _MISSING
         return default if key.metadata.get("literal") else self._settle(default, path, schema.allows_none(key.type))
+
+    def _ways_to_set(self, path: KeyPath) -> str:
+        names = [self.name, *(step for step in path if isinstance(step, str))]
+        if len(names) <= len(path):  # inside a list, which no header and no variable of its own names
+            return ""
+        return f"; set it under [{dotted(names[:-1])}] or as {env.variable_name(names[0], names[1:])}"
 
     def _settle(self, default: Any, path: KeyPath, optional: bool) -> Any:
         """Make a default usable: paths start from the project, references are followed."""
