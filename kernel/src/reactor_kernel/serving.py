@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,17 @@ def choose_engine(kernel: Kernel) -> ServerEngine:
     return known[wanted]
 
 
+def configure(kernel: Kernel) -> None:
+    """Send the log to stderr: as configured, or as text for a person where nothing is and a terminal reads it."""
+    from reactor_kernel.observe.logs import configure_logging
+
+    if kernel.ring is None:
+        raise RuntimeError("serving needs a log ring")
+    unset = kernel.raw.origin("tracing.fmt").source == "default"
+    pretty = sys.stderr.isatty() if unset else kernel.config.tracing.fmt == "pretty"
+    configure_logging(kernel.config.tracing, ring=kernel.ring, pretty=pretty)
+
+
 def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], None] | None = None) -> int:
     """Serve until told to stop; return the process exit code.
 
@@ -87,6 +99,7 @@ def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], 
         engine.check()
     bound = listener if listener is not None else bind(kernel.config.server.bind.host, kernel.config.server.bind.port)
     try:
+        configure(kernel)
         kernel.on_shutdown_request = request_shutdown
         kernel.boot(Stage.MIGRATED)
         if on_ready is not None:

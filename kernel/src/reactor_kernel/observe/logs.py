@@ -81,12 +81,14 @@ class _Output(logging.Handler):
         return f"{clock} {mark} {line['target']}: {line['message']}{fields}{trace}\n"
 
 
-def configure_logging(config: TracingConfig, *, ring: LogRing, stream: TextIO | None = None) -> None:
+def configure_logging(
+    config: TracingConfig, *, ring: LogRing, stream: TextIO | None = None, pretty: bool | None = None
+) -> None:
     """Send every `reactor_*` logger to the stream and the ring, filtered by `[tracing] filter`.
 
     Logging is the process' own; the last kernel configured decides where the lines go.
     """
-    handler = _Output(stream or sys.stderr, ring, pretty=config.fmt == "pretty")
+    handler = _Output(stream or sys.stderr, ring, pretty=config.fmt == "pretty" if pretty is None else pretty)
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Output)]:
         root.removeHandler(old)
