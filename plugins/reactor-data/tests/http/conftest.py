@@ -1,0 +1,158 @@
+"""A booted kernel with data and a plugin that believes who a test says it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reactor_kernel.api import (
+    KERNEL_API,
+    Allow,
+    DbRole,
+    Identity,
+    IdentityKind,
+    InvalidCredential,
+    PluginInfo,
+    hookimpl,
+    uuid7,
+)
+
+SCHEMA = """
+create table todos (
+  id reactor_id primary key default reactor_id(),
+  org_id uuid not null default auth.org_id(),
+  title text not null,
+  n int,
+  done boolean not null default false,
+  tags text[],
+  data jsonb,
+  unique (org_id, title)
+);
+policy todos_of_the_org on todos for select, update, delete using (org_id = auth.org_id());
+policy todos_write on todos for insert, update
+  using (org_id = auth.org_id())
+  check (org_id = auth.org_id() and title is distinct from 'forbidden');
+
+create table closed (id bigint generated always as identity primary key, a text);
+create table secrets (id int primary key, a text);
+revoke all on secrets from reactor_authenticated, reactor_anon;
+create table canary (id int primary key) with (rls = false);
+insert into canary select generate_series(1, 3);
+revoke insert, update, delete on canary from reactor_authenticated, reactor_anon;
+create table facts (id int primary key, org_id uuid, what text, unique (what)) with (rls = false);
+create view titles as select title, n from todos;
+"""
+
+
+class TrustingAuth:
+    """Takes the bearer token as JSON of the identity."""
+
+    info = PluginInfo(name="auth", version="1.0.0", api=KERNEL_API, summary="believes everyone")
+
+    @hookimpl
+    def reactor_identify(self, ctx: Any, request: Any) -> Identity | None:
+        header = request.get_header("Authorization")
+        if header is None or not header.startswith("Bearer {"):
+            return None
+        try:
+            found = json.loads(header.removeprefix("Bearer "))
+        except ValueError as error:
+            raise InvalidCredential("that is no identity") from error
+        return Identity(
+            kind=IdentityKind.USER,
+            subject=f"user_{found['user_id']}",
+            db_role=DbRole.AUTHENTICATED,
+            user_id=found["user_id"],
+            org_id=found["org_id"],
+        )
+
+    @hookimpl
+    def reactor_authorize(self, ctx: Any, identity: Identity, action: str, target: object) -> Allow:
+        return Allow()
+
+
+class Member:
+    """A user in an organisation, with an HTTP client."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.user_id, self.org_id = str(uuid7()), str(uuid7())
+
+    def call(self, method: str, url: str, *, body: Any = None, **headers: str) -> Any:
+        token = json.dumps({"user_id": self.user_id, "org_id": self.org_id})
+        sent = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): text for name, text in headers.items()}
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        return self.client.request(method, f"/data/v1/{url}", content=content, headers=sent)
+
+    def insert(self, *rows: dict[str, Any], table: str = "todos") -> list[dict[str, Any]]:
+        answer = self.call("POST", table, body=list(rows), Prefer="return=representation")
+        assert answer.status_code == 201, answer.text
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "served"
+    (root / "migrations").mkdir(parents=True)
+    (root / "migrations" / "001_schema.sql").write_text(SCHEMA, encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def boot(kernel_factory: Any, project: Path) -> Callable[..., Any]:
+    from reactor_data.plugin import DataPlugin
+
+    def make(**config: Any) -> Any:
+        return kernel_factory(TrustingAuth, DataPlugin, config={"data": config}, root=project)
+
+    return make
+
+
+@pytest.fixture
+def kernel(boot: Callable[..., Any]) -> Any:
+    return boot()
+
+
+@pytest.fixture
+def rows(kernel: Any) -> Callable[[str], list[tuple[str | None, ...]]]:
+    from reactor_kernel.api import Statement
+
+    def run(sql: str) -> list[tuple[str | None, ...]]:
+        (result,) = kernel.database.run(None, [Statement(sql)])
+        return [tuple(None if value is None else value.decode() for value in row) for row in result.rows]
+
+    return run
+
+
+@pytest.fixture
+def two_orgs(client: Any) -> tuple[Member, Member]:
+    return Member(client), Member(client)
+
+
+@pytest.fixture
+def ann(two_orgs: tuple[Member, Member]) -> Member:
+    return two_orgs[0]
+
+
+@pytest.fixture
+def wire(boot: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Boot with other configuration: `wire(max_limit=2)` returns a client."""
+    import httpx
+
+    opened: list[Any] = []
+
+    def make(**config: Any) -> Any:
+        transport = httpx.WSGITransport(app=boot(**config).app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+        opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
