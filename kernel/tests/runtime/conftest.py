@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -54,7 +55,9 @@ class RunningServer:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **kw: Any) -> Answer:
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **kw: Any
+    ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
         try:
             connection.request(method, path, body, headers or {}, **kw)
@@ -109,10 +112,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
 
     yield begin
     for server in servers:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(server.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         server.process.wait(5)
         server.process.stdout.close()
         sys.stderr.write(server.log)

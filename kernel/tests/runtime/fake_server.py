@@ -20,6 +20,12 @@ from reactor_kernel.runtime.engines import GRANIAN, WAITRESS
 from reactor_kernel.runtime.serve import bind, request_shutdown, run
 from reactor_kernel.runtime.supervisor import Pace, Supervisor
 
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 LIMITS = {"/upload": 2 * 1024 * 1024, "/big": 8 * 1024 * 1024}
 
 
@@ -140,7 +146,7 @@ class Target:
             self.supervisor.drain(deadline)
 
     def stop_worker(self) -> None:
-        print("stopped", os.getpid(), flush=True)
+        say(f"stopped {os.getpid()}")
 
 
 def main() -> int:
@@ -157,13 +163,13 @@ def main() -> int:
     try:
         target = Target(args)
     except BootError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
-    print("listening", target.listener.getsockname()[1], flush=True)
+    say(f"listening {target.listener.getsockname()[1]}")
     try:
         return run(target)
     except BootError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
 
 

@@ -21,11 +21,14 @@ def bind(host: str, port: int) -> socket.socket:
     """
     bare = host.removeprefix("[").removesuffix("]")
     shown = f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
+    if not 0 <= port <= 65535:
+        # getaddrinfo would silently take it modulo 65536.
+        raise _fault(f"{shown} has no valid port", "choose a port from 1 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             bare or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _fault(
             f"{shown} cannot be resolved: {reason}", "set [server] bind to HOST:PORT, e.g. 127.0.0.1:8000"

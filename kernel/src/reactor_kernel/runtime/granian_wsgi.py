@@ -27,6 +27,10 @@ _DISCARD_BYTES = 16 * 1024 * 1024
 _GATE_WAIT_SECS = 0.25
 
 
+class UploadsSaturated(Unavailable):
+    """Half of the threads already wait for request bodies."""
+
+
 class BodyGate:
     """Lets only half of the threads wait for request bodies at a time.
 
@@ -38,10 +42,10 @@ class BodyGate:
         self._places = threading.BoundedSemaphore(max(1, threads // 2))
 
     def read(self, source: Any, size: int) -> bytes:
-        """Read up to `size` bytes. Raises Unavailable when half of the threads already wait."""
+        """Read up to `size` bytes. Raises UploadsSaturated when half of the threads already wait."""
         if not self._places.acquire(timeout=_GATE_WAIT_SECS):
             refused = refusal.uploads_saturated()
-            raise Unavailable(refused.message, headers=dict(refused.headers))
+            raise UploadsSaturated(refused.message, headers=dict(refused.headers))
         try:
             return bytes(source.read(size))
         finally:
@@ -114,6 +118,7 @@ class Adapter:
         self.app = request.app
         self.limit_for = request.body_limit_for
         self.gate = BodyGate(request.threads)
+        self.max_header_bytes: int = request.options.get("max_header_bytes", 65536)
         self._lock = threading.Lock()
         self._running = 0
         self._base = {
@@ -152,10 +157,14 @@ class Adapter:
         if not environ.get("HTTP_HOST"):
             environ.pop("HTTP_HOST", None)
         source = environ["wsgi.input"]
-        try:
-            refused = self._take_body(environ, source)
-        except Unavailable:
-            refused = refusal.uploads_saturated()
+        # The HTTP layer only checks its buffer between reads, so heads of several times the limit come through.
+        if sum(len(value) for value in environ.values() if type(value) is str) > self.max_header_bytes:
+            refused: Refusal | None = refusal.headers_too_large(self.max_header_bytes)
+        else:
+            try:
+                refused = self._take_body(environ, source)
+            except UploadsSaturated:
+                refused = refusal.uploads_saturated()
         if refused is not None:
             self._refuse(proto, environ, refused)
             self._discard(source)
@@ -163,6 +172,9 @@ class Adapter:
         started = _Started()
         try:
             answer = self.app(environ, started)
+        except UploadsSaturated:
+            self._refuse(proto, environ, refusal.uploads_saturated())
+            return
         except Exception:
             LOG.exception("the application raised")
             self._refuse(proto, environ, refusal.internal_error())
@@ -209,7 +221,7 @@ class Adapter:
         while discarded < _DISCARD_BYTES:
             try:
                 block = self.gate.read(source, _BLOCK)
-            except Unavailable:
+            except UploadsSaturated:
                 return
             if not block:
                 return

@@ -7,7 +7,8 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from waitress import wasyncore
@@ -47,6 +48,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.served = 0
         self.lingering_since: float | None = None
         self.discarded = 0
+        self._cork: list[bytes] | None = None
         super().__init__(server, sock, addr, adj, map=map)
 
     def service(self) -> None:
@@ -54,6 +56,24 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.served += 1
         self.lingers = isinstance(self.requests[0].error, RefusalError)
         super().service()
+
+    @contextmanager
+    def corked(self) -> Iterator[None]:
+        """Collect what is written inside the block and send it as one."""
+        collected: list[bytes] = []
+        self._cork = collected
+        try:
+            yield
+        finally:
+            self._cork = None
+        self.write_soon(b"".join(collected))
+
+    def write_soon(self, data: Any) -> int:
+        """Queue bytes for the client. Raises ClientDisconnected when it is gone."""
+        if self._cork is not None:
+            self._cork.append(data)
+            return len(data)
+        return int(super().write_soon(data))
 
     def handle_write(self) -> None:
         """Flush; a refused upload is then read and thrown away for a moment instead of being reset.
@@ -141,20 +161,21 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             if channel.lingering_since is not None:
                 if monotonic - channel.lingering_since > _LINGER_SECS:
                     channel.will_close = True
+            elif self._refuse_if_overdue(channel, monotonic):
+                continue
             elif channel.last_activity < cutoff and (not channel.requests or channel.total_outbufs_len):
                 channel.will_close = True
-            else:
-                self._refuse_if_overdue(channel, monotonic)
 
-    def _refuse_if_overdue(self, channel: Channel, monotonic: float) -> None:
+    def _refuse_if_overdue(self, channel: Channel, monotonic: float) -> bool:
         with channel.requests_lock:
             request = channel.request
             if request is None or channel.requests or not request.is_overdue(monotonic):
-                return
+                return False
             request.refuse(refusal.too_slow())
             channel.request = None
             channel.requests.append(request)
             self.add_task(channel)
+            return True
 
     # -- drain, on the loop's thread ------------------------------------------------------------------------------
 

@@ -95,6 +95,8 @@ class LimitedParser(HTTPRequestParser):  # type: ignore[misc]
         self.error = RefusalError(refused, self.headers.get("X_REQUEST_ID"))
         self.completed = True
         self.expect_continue = False
+        # Before its head is parsed a request counts as HTTP/1.0 here.
+        self.version = "1.1"
 
     def is_overdue(self, now: float) -> bool:
         """Tell whether the client is slower than any honest one."""
@@ -125,6 +127,14 @@ class DrainingTask(WSGITask):  # type: ignore[misc]
             self.set_close_on_finish()
         header: bytes = super().build_response_header()
         return header
+
+    def write(self, data: bytes) -> None:
+        """Send the head together with the first bytes of the body: one system call and one packet less."""
+        if self.wrote_header or not data:
+            super().write(data)
+            return
+        with self.channel.corked():
+            super().write(data)
 
 
 class EnvelopeErrorTask(ErrorTask):  # type: ignore[misc]
