@@ -26,7 +26,11 @@ class ConfiguredProject:
         (self.root / "Reactor.toml").write_text(text, encoding="utf-8")
 
     def load(
-        self, text: str | None = None, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, object] | None = None
+        self,
+        text: str | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        flags: Mapping[str, object] | None = None,
     ) -> RawConfig:
         if text is not None:
             self.write(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,10 +80,8 @@ def test_quoted_items_come_back_as_they_were(items: list[str]) -> None:
 @given(st.text(max_size=30))
 def test_any_text_between_brackets_is_read_or_refused(text: str) -> None:
     for split, form in ((split_list, f"[{text}]"), (split_table, f"{{{text}}}")):
-        try:
+        with contextlib.suppress(ValueError):  # anything else fails the test
             split(Text(form))  # type: ignore[operator]
-        except ValueError:
-            pass
 
 
 def test_what_a_reference_led_to_keeps_its_quotes() -> None:

@@ -28,8 +28,14 @@ def refused(root: Path, content: str | bytes, **kwargs: Any) -> str:
             "config error: Reactor.toml: is not valid TOML: expected '=' after a key in a key/value pair (Reactor.toml:2:6)",
         ),
         ("[a]\nx = [1,\n", "config error: Reactor.toml: is not valid TOML: invalid value (Reactor.toml:3:1)"),
-        ("[a]\nx = 1\n[a]\n", "config error: Reactor.toml: is not valid TOML: cannot declare ('a',) twice (Reactor.toml:3:3)"),
-        ("[a]\nx = 1\nx = 2\n", "config error: Reactor.toml: is not valid TOML: cannot overwrite a value (Reactor.toml:3:6)"),
+        (
+            "[a]\nx = 1\n[a]\n",
+            "config error: Reactor.toml: is not valid TOML: cannot declare ('a',) twice (Reactor.toml:3:3)",
+        ),
+        (
+            "[a]\nx = 1\nx = 2\n",
+            "config error: Reactor.toml: is not valid TOML: cannot overwrite a value (Reactor.toml:3:6)",
+        ),
         (b"[a]\nx = '\xff'\n", "config error: Reactor.toml: is not UTF-8 text (Reactor.toml:2:6)"),
         ("x = " + "[" * 5000, "config error: Reactor.toml: is not valid TOML: it nests too deeply"),
         (
@@ -40,7 +46,9 @@ def refused(root: Path, content: str | bytes, **kwargs: Any) -> str:
         ),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, content: str | bytes, message: str) -> None:
+def test_a_file_that_cannot_be_used_is_refused_with_its_place(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
     assert refused(tmp_path, content) == message
 
 

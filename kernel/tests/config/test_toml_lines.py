@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from reactor_kernel.config.toml_lines import key_lines
 
-AWKWARD = '''\
+AWKWARD = (
+    '''\
 # [not.a.table]
 title = "a # b [c]"          # 2
 [server]
@@ -35,12 +36,15 @@ name = "one"
 [[list]]
 name = "two"                 # 23
 [list.sub]
-k = 'it''' + "'" + '''       # 25
+k = 'it'''
+    + "'"
+    + """       # 25
 [a.b]
 x = 1
 [a]
 y = 2
-'''
+"""
+)
 
 
 def test_tables_arrays_inline_tables_dotted_keys_and_long_strings() -> None:
@@ -83,7 +87,9 @@ _KEYS = st.text(alphabet="ab-_.\"'#[]={} é", max_size=4)
 _STRINGS = st.text(alphabet="ab\"'\\#[]{}=,\n é", max_size=8)
 _LEAVES = st.one_of(st.integers(-9, 9), st.booleans(), st.just(1.5), _STRINGS)
 _VALUES = st.recursive(
-    _LEAVES, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=3)), max_leaves=6
+    _LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=3)),
+    max_leaves=6,
 )
 _TABLES = st.dictionaries(_KEYS, st.dictionaries(_KEYS, _VALUES, max_size=4), max_size=4)
 
