@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -233,6 +234,18 @@ def test_another_opening_sees_what_one_wrote_at_once(opened: Opener, vault_file:
     vault_file.unlink()
     with pytest.raises(NotFound):
         two.get("a")
+
+
+def test_a_change_is_seen_where_size_and_time_of_the_file_are_the_same(opened: Opener, vault_file: Path) -> None:
+    one, two = opened(), opened()
+    one.put("a", b"1")
+    assert two.get("a") == b"1"
+    before = vault_file.stat()
+    one.delete("a")
+    one.put("a", b"2")
+    os.utime(vault_file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert vault_file.stat().st_size == before.st_size
+    assert two.get("a") == b"2"
 
 
 def test_a_read_is_cached_for_its_time_and_dropped_by_a_write() -> None:

@@ -174,7 +174,9 @@ class _SectionBinding:
             model = None if "parse" in metadata else schema.nested_model(member)
             anything = member in (Any, object)
             takes_scalar |= as_list is None and as_table is None and model is None
-            shaped = _expanded(node, as_list is not None or anything, as_table is not None or bool(model) or anything)
+            shaped = coerce.expanded(
+                node, as_list is not None or anything, as_table is not None or bool(model) or anything
+            )
             if isinstance(shaped, Array) and (as_list or anything):
                 make, item = as_list or (list, Any)
                 return self._items(shaped, make, item, metadata, path)
@@ -217,7 +219,7 @@ class _SectionBinding:
 
     def _follow(self, node: Node) -> Node:
         """Replace a reference by what it leads to."""
-        text = _plain_text(node)
+        text = coerce.plain_text(node)
         if text is None or not is_reference(text):
             return node
         return Scalar(Text(self._resolve(text), quotable=False), node.origin)
@@ -230,12 +232,12 @@ class _SectionBinding:
     def _is_secret(self, node: Node, path: KeyPath) -> bool:
         if self._redactor.covers(path):
             return True
-        text = _plain_text(node)
+        text = coerce.plain_text(node)
         return text is not None and is_reference(text)
 
     def _note_secret(self, node: Node, path: KeyPath) -> None:
         if isinstance(node, Scalar) and self._redactor.covers(path):
-            text = _plain_text(node)
+            text = coerce.plain_text(node)
             self._redactor.hide(text if text is not None else str(node.value))
 
     # -- reports ------------------------------------------------------------------------------------------------------
@@ -291,26 +293,6 @@ class _SectionBinding:
                 exit_code=ExitCode.CONFIG,
             )
         )
-
-
-def _plain_text(node: Node) -> str | None:
-    """Return a scalar's text as it would be bound to a string key; None where it is no text."""
-    if not isinstance(node, Scalar):
-        return None
-    value = env.as_string(node.value) if isinstance(node.value, Text) else node.value
-    return value if isinstance(value, str) else None
-
-
-def _expanded(node: Node, to_list: bool, to_table: bool) -> Node:
-    """Return text that is written as a list or a table as that."""
-    if not (isinstance(node, Scalar) and isinstance(node.value, Text)):
-        return node
-    if to_list and env.looks_like_list(node.value.raw):
-        return Array(tuple(Scalar(item, node.origin) for item in coerce.read_list(node.value)), node.origin)
-    if to_table and env.looks_like_table(node.value.raw):
-        entries = coerce.read_table(node.value)
-        return Table(node.origin, {key: Scalar(item, node.origin) for key, item in entries.items()})
-    return node
 
 
 def _at(origin: Origin) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reactor_kernel.config import env, schema
-from reactor_kernel.config.nodes import Text
+from reactor_kernel.config.nodes import Array, Node, Scalar, Table, Text
 
 NUMBER_LIMIT = 1 << 63
 
@@ -54,6 +54,26 @@ def infer(value: object) -> object:
         if found is not None:
             return found
     return env.as_string(value)
+
+
+def plain_text(node: Node) -> str | None:
+    """Return a scalar's text as it would be bound to a string key; None where it is no text."""
+    if not isinstance(node, Scalar):
+        return None
+    value = env.as_string(node.value) if isinstance(node.value, Text) else node.value
+    return value if isinstance(value, str) else None
+
+
+def expanded(node: Node, to_list: bool, to_table: bool) -> Node:
+    """Return text that is written as a list or a table as that."""
+    if not (isinstance(node, Scalar) and isinstance(node.value, Text)):
+        return node
+    if to_list and env.looks_like_list(node.value.raw):
+        return Array(tuple(Scalar(item, node.origin) for item in read_list(node.value)), node.origin)
+    if to_table and env.looks_like_table(node.value.raw):
+        entries = read_table(node.value)
+        return Table(node.origin, {key: Scalar(item, node.origin) for key, item in entries.items()})
+    return node
 
 
 def read_list(text: Text) -> list[Text]:
