@@ -35,6 +35,11 @@ class Lab:
     def apply(self, **options: Any) -> Any:
         return self.migrations(**options).apply()
 
+    @property
+    def service_roles(self) -> set[str]:
+        """The service role, unless service access runs as the tables' owner (decision 50)."""
+        return {"reactor_service"} if self.db.service_role_bypasses_rls() else set()
+
     def rows(self, sql: str, *params: str) -> list[tuple[str | None, ...]]:
         from reactor_kernel.api import Statement
 
