@@ -113,9 +113,8 @@ def test_optional_is_read_before_the_plugin_is_known(project: Any) -> None:
     assert [raw.is_optional(name) for name in ("a", "b", "c", "d", "e")] == [True, False, True, True, False]
 
 
-def test_unknown_sections_are_named_with_the_nearest_known_one(project: Any) -> None:
-    raw = project.load("[serach]\n", environ={"REACTOR_QUUX__Y": "1"})
-    assert raw.unknown_sections(["search", "data"]) == [
-        "unknown section [serach] (Reactor.toml:1); did you mean [search]?",
-        "unknown section [quux] (environment REACTOR_QUUX__Y); is the plugin that has it installed (reactor-quux)?",
-    ]
+def test_the_place_of_a_section_is_its_header_or_what_else_makes_it_present(project: Any) -> None:
+    raw = project.load("[a]\nx = 1\n", environ={"REACTOR_A__Y": "1", "REACTOR_B__X": "1", "REACTOR_B__Y__Z": "1"})
+    assert raw.origin("a").where == "Reactor.toml:1"
+    assert raw.origin("b").where == "environment REACTOR_B__X"
+    assert raw.origin("c").where is None

@@ -83,14 +83,23 @@ def test_the_file_says_what_else_there_is() -> None:
 data_key = "vault:search/data-key"
 sign = "vault:search/sign"
 url = "http://127.0.0.1:8000"
-# depth = 3    how deep to look
-# engines = ["a", "b"]    which engines
+# depth = 3  # how deep to look
+# engines = ["a", "b"]  # which engines
 
 [bare]
-# nothing    may be absent
+# nothing = ...  # may be absent
 """
     )
     assert list(tomllib.loads(text)) == ["project", "server", "database", "admin", "vault", "search", "bare"]
+
+
+def test_a_key_with_a_default_may_be_switched_on_by_taking_its_comment_sign_away(project: Any) -> None:
+    project.write(
+        new_project_toml("todo", PROJECT, SECTIONS).replace("# depth = 3", "depth = 4").replace("# eng", "eng")
+    )
+    generate_project_secrets(project.root, SECTIONS, PROJECT)
+    bound = project.bind(SECTIONS, vault=vault_opener(project.load()))
+    assert (bound.require()["search"].depth, bound.values["search"].engines) == (4, ("a", "b"))
 
 
 def test_no_secret_stands_in_the_file(project: Any) -> None:

@@ -13,7 +13,6 @@ from reactor_kernel.config.nodes import (
     Scalar,
     Table,
     Text,
-    dotted,
     find,
     from_plain,
     place,
@@ -87,13 +86,16 @@ class RawConfig:
             raise BootError(faults)
 
     def origin(self, key: str) -> Origin:
-        """Tell where the value of a dotted key comes from.
+        """Tell where the value of a dotted key comes from; of a section alone, what makes it present.
 
         Variables with single underscores are counted once the section they belong to has been bound.
         """
         section, *rest = split_dotted(key)
         tree = self.section(str(section), self._known.get(str(section), ()))
         node = find(tree, rest) if tree is not None else None
+        if not rest and isinstance(node, Table) and node.origin is DEFAULT:
+            # A section without a header exists by the first key that something else sets in it.
+            node = next(iter(node.entries.values()), node)
         return node.origin if node is not None else DEFAULT
 
     def is_optional(self, section: str) -> bool:
@@ -120,19 +122,6 @@ class RawConfig:
             place(tree, path, node)
             present = True
         return tree if present else None
-
-    def unknown_sections(self, known: Collection[str]) -> list[str]:
-        """Return a warning for each section that no installed plugin and no part of the kernel has."""
-        warnings = []
-        for name in self.section_names:
-            if name not in known:
-                near = nearest(name, known)
-                meant = (
-                    f"; did you mean [{near}]?" if near else f"; is the plugin that has it installed (reactor-{name})?"
-                )
-                where = self.origin(dotted((name,))).where or self._environment_of(name)
-                warnings.append(f"unknown section [{name}]" + (f" ({where})" if where else "") + meant)
-        return warnings
 
     def unknown_keys(self) -> list[tuple[str, Origin]]:
         """Return the top-level keys of the file that stand outside of every section."""
@@ -171,12 +160,6 @@ class RawConfig:
 
     def _variable(self, variable: str) -> Scalar:
         return Scalar(Text(self._environ[variable]), Origin("env", f"environment {variable}"))
-
-    def _environment_of(self, section: str) -> str | None:
-        for variable, path in self._nested:
-            if self._aliases.get(path[0], path[0]) == section:
-                return f"environment {variable}"
-        return None
 
 
 def _copied(table: Table) -> dict[str, Node]:

@@ -91,6 +91,6 @@ def _as_comment(key: Key) -> list[str]:
     if not doc:
         return []
     try:
-        return [f"# {key.name} = {toml_value(default)}    {doc}"]
+        return [f"# {key.name} = {toml_value(default)}  # {doc}"]
     except TypeError:  # None, a nested table, a parsed value: shown without its default
-        return [f"# {key.name}    {doc}"]
+        return [f"# {key.name} = ...  # {doc}"]
