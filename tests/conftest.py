@@ -132,8 +132,10 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def reactor_tool() -> Iterator[Tool]:
+def reactor_tool(request: pytest.FixtureRequest) -> Iterator[Tool]:
     """The tool in an empty directory; no `REACTOR_*` variable of this shell reaches it.
+
+    Its project uses the embedded Postgres, or a new database on the server of `REACTOR_TEST_DATABASE_URL`.
 
     Not under pytest's own directory, which other runs of the same user close to the account that Postgres runs as.
     """
@@ -141,7 +143,14 @@ def reactor_tool() -> Iterator[Tool]:
         directory = Path(root) / "project"
         directory.mkdir()
         environ = {name: value for name, value in os.environ.items() if not name.startswith("REACTOR_")}
-        yield Tool(directory, {**environ, "REACTOR_HOME": str(Path(root) / "home"), "NO_COLOR": "1"})
+        tool = Tool(directory, {**environ, "REACTOR_HOME": str(Path(root) / "home"), "NO_COLOR": "1"})
+        if not os.environ.get("REACTOR_TEST_DATABASE_URL"):
+            yield tool
+            return
+        server = request.getfixturevalue("reactor_postgres")
+        tool.environ["REACTOR_DATABASE__URL"] = url = server.create()
+        yield tool
+        server.drop(url)
 
 
 @pytest.fixture
