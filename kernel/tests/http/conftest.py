@@ -1,0 +1,134 @@
+"""Applications built from plain mounts, called through real sockets."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+import waitress
+
+from reactor_kernel.clock import SystemClock
+from reactor_kernel.config.model import AdminConfig, OpsConfig, ServerConfig
+from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
+from reactor_kernel.contributions import Mount, OpenApiFragment
+from reactor_kernel.errors import InvalidCredential, PermissionDenied
+from reactor_kernel.http.app import WsgiApp, build_app
+from reactor_kernel.http.parts import HttpParts
+from reactor_kernel.observe.metrics import Metrics
+
+ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
+USER = Identity(IdentityKind.USER, "user_1", DbRole.AUTHENTICATED, user_id="1", permissions=frozenset({"shop:read"}))
+SERVICE = Identity(IdentityKind.SERVICE, "service", DbRole.SERVICE)
+OPERATOR = Identity(IdentityKind.USER, "user_2", DbRole.AUTHENTICATED, scopes=frozenset({"ops:*"}))
+API_KEY = Identity(IdentityKind.API_KEY, "apikey:3", DbRole.AUTHENTICATED, scopes=frozenset({"ops:*"}))
+CALLERS = {"user": USER, "service": SERVICE, "operator": OPERATOR, "key": API_KEY}
+
+
+def identify(request: Any) -> Identity:
+    """Know four tokens; another bearer is a bad credential of ours, no bearer is nobody."""
+    scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return ANONYMOUS
+    if token not in CALLERS:
+        raise InvalidCredential("the token is not valid")
+    return CALLERS[token]
+
+
+def authorize(identity: Identity, permission: str, target: object = None) -> None:
+    if not identity.may(permission):
+        raise PermissionDenied(f"this needs the permission {permission}")
+
+
+def documented(*mounts: Mount) -> OpenApiFragment:
+    """Document mounts exactly as they are."""
+    from reactor_kernel.http.mounting import documented_path, methods_of
+
+    paths = {
+        documented_path(mount.path): {
+            method.lower(): {"responses": {"200": {"description": "OK"}}} for method in methods_of(mount)
+        }
+        for mount in mounts
+    }
+    return OpenApiFragment({"paths": paths})
+
+
+def make_parts(*mounts: Mount, server: ServerConfig | None = None, **changes: Any) -> HttpParts:
+    """Parts of a kernel with one plugin, `shop`, that mounts and documents `mounts`."""
+    parts = HttpParts(
+        server=server or ServerConfig(),
+        admin=AdminConfig(token=ADMIN_TOKEN),
+        ops=OpsConfig(),
+        mounts=[("shop", mount) for mount in mounts],
+        fallback=(),
+        middleware=(),
+        openapi=[("shop", documented(*mounts))],
+        prefixes={"shop": "/shop/v1"},
+        versions={"shop": "2.1.0"},
+        identify=identify,
+        authorize=authorize,
+        metrics=Metrics(version="9.9.9"),
+        log=logging.getLogger("reactor_kernel"),
+        clock=SystemClock(),
+        draining=lambda: False,
+        version="9.9.9",
+    )
+    return replace(parts, **changes)
+
+
+class Served:
+    """An application behind waitress."""
+
+    def __init__(self, app: WsgiApp, address: tuple[str, int]) -> None:
+        self.app = app
+        self.address = address
+        self.client = httpx.Client(base_url=f"http://{address[0]}:{address[1]}", timeout=10)
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes as they are and read until the server closes."""
+        with socket.create_connection(self.address, timeout=10) as sock:
+            sock.sendall(request)
+            received = b""
+            while data := sock.recv(65536):
+                received += data
+            return received
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Served]]:
+    """Serve mounts of the plugin `shop`; keyword arguments change the parts."""
+    running: list[tuple[Any, threading.Thread, Served]] = []
+
+    def start(*mounts: Mount, **changes: Any) -> Served:
+        app = build_app(make_parts(*mounts, **changes))
+        server = waitress.create_server(
+            app, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=False, channel_request_lookahead=1
+        )
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        served = Served(app, ("127.0.0.1", server.effective_port))
+        running.append((server, thread, served))
+        return served
+
+    yield start
+    for server, thread, served in running:
+        served.client.close()
+        server.trigger.pull_trigger(server.close)
+        thread.join(5)
+
+
+@pytest.fixture
+def parts() -> Callable[..., HttpParts]:
+    """Make the parts of an application without building it."""
+    return make_parts
+
+
+@pytest.fixture
+def admin_header() -> dict[str, str]:
+    """The admin credential."""
+    return {"Authorization": f"Bearer {ADMIN_TOKEN}"}
