@@ -3,9 +3,9 @@
 Postgres refuses to run as root. An ordinary user runs it under its own account. Root runs it under the account that owns
 the existing data directory, else under `reactor-postgres`, made on first use.
 
-That account must be able to pass through the directories above the data and above the programs. Where one of them is
-closed to it (`/root`, a 0700 project), an ACL entry grants *that account alone* the right to pass through: nothing becomes
-listable, nothing becomes open to other users. Only where the file system has no ACLs does the start stop with a message.
+The directories above the *data* need not be open to that account (see `Cluster._as_seen`). Those above the *programs* must
+be: where one is closed (a virtual environment under `/root`), an ACL entry grants that account alone the right to pass
+through. Nothing becomes listable, nothing opens to other users. Where there are no ACLs the start stops with a message.
 """
 
 from __future__ import annotations

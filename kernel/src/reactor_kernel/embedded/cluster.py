@@ -26,6 +26,7 @@ LOGIN = "reactor"
 DATABASE = "reactor"
 _SOCKET = ".s.PGSQL.5432"
 _LONGEST_SOCKET = 103  # bytes; macOS allows 104 with the closing NUL, Linux 108
+_HERE = Path("/proc/self/cwd")
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 30.0
 
@@ -97,17 +98,13 @@ class Cluster:
             shutil.rmtree(fresh)
         fresh.mkdir(mode=0o700)
         self._account.own(fresh)
-        open_way(self._account, fresh)
-        open_way(self._account, self._programs / "postgres")
+        place = self._as_seen(fresh)
         # 17 brought a UTF-8 collation of Postgres' own, which no change of the system's libc can break.
         utf8 = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.major_of_programs >= 17 else []
-        self._run(
-            "initdb",
-            *("-D", str(fresh), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"),
-            *utf8,
-        )
+        options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions", *utf8]
+        self._run("initdb", "-D", str(place), *options, within=fresh)
         if bootstrap:
-            shown = self._run("postgres", "--single", "-D", str(fresh), "postgres", stdin=_BOOTSTRAP)
+            shown = self._run("postgres", "--single", "-D", str(place), "postgres", within=fresh, stdin=_BOOTSTRAP)
             if "ERROR:" in shown:
                 raise _fault(f"the new cluster could not be prepared: {shown.strip()}")
         fresh.rename(self.data)
@@ -118,14 +115,26 @@ class Cluster:
         suffix = self._programs.parent.name.removeprefix("pginstall")
         return int(suffix) if suffix.isdigit() else 16
 
-    def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
+    def _as_seen(self, directory: Path) -> Path:
+        """Return the path under which a server working in the directory opens it.
+
+        The account root runs it under may not pass through the directories above (`/root`, a 0700 project), and those are
+        not Reactor's to open. On Linux it need not: the link to its own working directory leads straight there.
+        """
+        if self._account.switch and _HERE.exists():
+            return _HERE
+        open_way(self._account, directory / "PG_VERSION")
+        return directory
+
+    def _run(self, program: str, *arguments: str, within: Path, stdin: str = "") -> str:
+        open_way(self._account, self._programs / program)
         done = subprocess.run(
             [self._programs / program, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
-            cwd="/",
+            cwd=within,  # entered before the account is changed
             env=_environment(),
             start_new_session=True,
             **self._account.popen_args(),  # type: ignore[call-overload]
@@ -144,8 +153,6 @@ class Cluster:
     def start(self) -> Postmaster:
         """Start the server, or adopt the one that already runs, and return once it takes connections."""
         deadline = time.monotonic() + _START_TIMEOUT
-        open_way(self._account, self.data / "PG_VERSION")
-        open_way(self._account, self._programs / "postgres")
         while (found := self._settled(deadline)) is None:
             self._clear_stale_locks()
             self._launch()
@@ -178,11 +185,15 @@ class Cluster:
         start_log = log / "start.log"
         start_log.write_text("")
         self._account.own(start_log)
-        self._write("postgresql.conf", _SETTINGS.format(sockets=_quote_directory(self.socket_dir())))
+        place, sockets = self._as_seen(self.data), self.socket_dir()
+        listed = _quote_directory(place if sockets == self.data else sockets)
+        self._write("postgresql.conf", _SETTINGS.format(sockets=listed))
         self._write("pg_hba.conf", _HBA)
         # pg_ctl detaches the server into a session of its own: Ctrl-C in the terminal does not reach it, and it outlives a
         # killed reactor, to be adopted by the next.
-        self._run("pg_ctl", "start", "-W", "-s", "-D", str(self.data), "-l", str(start_log))
+        self._run(
+            "pg_ctl", "start", "-W", "-s", "-D", str(place), "-l", str(place / "log" / "start.log"), within=self.data
+        )
 
     def _await_ready(self, deadline: float) -> Postmaster | None:
         launched = time.monotonic()
@@ -258,7 +269,6 @@ class Cluster:
         # Anyone may make a directory of this name in the temp directory first and wait for us there.
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != self._account.uid or status.st_mode & 0o077:
             raise _fault(f"{place} is not a private directory of the account that runs Postgres", fix=f"rm -r {place}")
-        open_way(self._account, place / _SOCKET)
         return place
 
     def _write(self, name: str, text: str) -> None:
@@ -277,10 +287,9 @@ class Cluster:
             return None
         if not lines or not lines[0].strip().lstrip("-").isdigit():
             return None
-        where = lines[4].strip() if len(lines) > 4 else ""
-        return Postmaster(
-            abs(int(lines[0])), Path(where) if where else None, lines[7].strip() if len(lines) > 7 else ""
-        )
+        where = Path(lines[4].strip()) if len(lines) > 4 and lines[4].strip() else None
+        status = lines[7].strip() if len(lines) > 7 else ""
+        return Postmaster(abs(int(lines[0])), self.data if where == _HERE else where, status)
 
     def _start_log(self) -> str:
         texts = []
