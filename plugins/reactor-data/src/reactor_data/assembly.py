@@ -46,6 +46,7 @@ class Assembly:
             extra_search_path=config.extra_search_path,
             anon_role=config.anon_role,
             channel=config.schema_channel,
+            log=ctx.log,
         )
         self.probes = DataProbes(ctx.db, self.schema)
 

@@ -36,13 +36,16 @@ class DataError(ReactorError):
             facts["pgrst_code"] = pgrst
         if detail is not None:
             facts["detail"] = detail
+        sent = dict(headers or {})
+        if pgrst is not None:
+            sent.setdefault("Proxy-Status", f"reactor-data; error={pgrst}")
         super().__init__(
             message,
             code=code,
             status=status,
             hint=hint,
             details=facts,
-            headers=headers,
+            headers=sent,
             top_level={"code": pgrst or code, "message": message, "details": detail, "hint": hint},
         )
         self.pgrst = pgrst

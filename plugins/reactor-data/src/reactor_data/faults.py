@@ -6,7 +6,7 @@ import re
 
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.errors import DataError
-from reactor_kernel.api import DatabaseFault
+from reactor_kernel.api import DatabaseFault, DatabaseUnavailable, PoolTimeout
 
 # Applied top-down: the first prefix that fits decides.
 _BY_PREFIX: tuple[tuple[str, int, str], ...] = (
@@ -63,6 +63,19 @@ def explain_fault(
     if hint is None and state == "57014":
         hint = "The statement ran longer than [data] statement_timeout_ms allows."
     return DataError(status, code, fault.primary, pgrst=state, detail=fault.detail, hint=hint)
+
+
+def explain_outage(outage: DatabaseUnavailable | PoolTimeout) -> DataError:
+    """Give an outage the codes that PostgREST's clients know, beside the platform's own."""
+    slow = isinstance(outage, PoolTimeout)
+    return DataError(
+        504 if slow else 503,
+        outage.error_code,
+        outage.message,
+        pgrst="PGRST003" if slow else "PGRST001",
+        hint=outage.error_hint,
+        headers=outage.headers,
+    )
 
 
 def _classify(fault: DatabaseFault) -> tuple[int, str]:

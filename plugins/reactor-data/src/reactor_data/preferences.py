@@ -36,13 +36,13 @@ class Preferences(msgspec.Struct, frozen=True):
         """Tell whether what cannot be honoured is an error."""
         return self.handling == "strict"
 
-    def applied(self, *, resolution: bool, missing: bool, returning: bool, max_affected: bool) -> str:
+    def applied(self, *, resolution: bool, missing: bool, returning: bool, count: bool, max_affected: bool) -> str:
         """Return `Preference-Applied`: what took effect, in the contract's order."""
         parts = (
             ("resolution", self.resolution if resolution else None),
             ("missing", self.missing if missing else None),
             ("return", self.returning if returning else None),
-            ("count", None if self.count == "none" else self.count),
+            ("count", self.count if count and self.count != "none" else None),
             ("handling", self.handling),
             ("timezone", self.timezone),
             ("max-affected", str(self.max_affected) if max_affected and self.max_affected is not None else None),

@@ -15,12 +15,22 @@ from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError, singular_mismatch, table_not_found
-from reactor_data.faults import explain_fault
+from reactor_data.faults import explain_fault, explain_outage
 from reactor_data.pages import Page
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Read, Write, check_filters, compile_read, compile_write
 from reactor_data.query.expressions import BODY, CAP, LIMIT, OFFSET, array_shim
-from reactor_kernel.api import Database, DatabaseFault, DbRole, Identity, RawResult, ReactorError, Statement
+from reactor_kernel.api import (
+    Database,
+    DatabaseFault,
+    DatabaseUnavailable,
+    DbRole,
+    Identity,
+    PoolTimeout,
+    RawResult,
+    ReactorError,
+    Statement,
+)
 
 T = TypeVar("T")
 
@@ -174,16 +184,18 @@ class DataService:
 
     def _current(self, caller: Caller, name: str, scope: str, attempt: Callable[[], T]) -> T:
         """Run an attempt; once more with a new snapshot when Postgres knows nothing of what the present one promised."""
-        version = self._schema.current().version
         try:
-            return attempt()
-        except DatabaseFault as fault:
-            if fault.sqlstate not in _STALE or not self._schema.doubt(version):
-                raise self._explained(fault, caller, name, scope) from fault
-        try:
+            version = self._schema.current().version
+            try:
+                return attempt()
+            except DatabaseFault as fault:
+                if fault.sqlstate not in _STALE or not self._schema.doubt(version):
+                    raise
             return attempt()
         except DatabaseFault as fault:
             raise self._explained(fault, caller, name, scope) from fault
+        except (DatabaseUnavailable, PoolTimeout) as outage:
+            raise explain_outage(outage) from outage
 
     def _explained(self, fault: DatabaseFault, caller: Caller, name: str, scope: str) -> DataError:
         schema, relation = self._find(name)

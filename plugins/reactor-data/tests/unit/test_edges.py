@@ -37,7 +37,7 @@ def test_applied_preferences_are_in_the_order_of_the_contract() -> None:
     found = parse_preferences(
         "timezone=UTC, count=exact, handling=strict, return=minimal, missing=default, max-affected=3"
     )
-    applied = found.applied(resolution=True, missing=True, returning=True, max_affected=True)
+    applied = found.applied(resolution=True, missing=True, returning=True, count=True, max_affected=True)
     assert applied == "missing=default, return=minimal, count=exact, handling=strict, timezone=UTC, max-affected=3"
 
 

@@ -90,7 +90,9 @@ class RelationResource:
             resp.set_header("Content-Location", _location(req))
             resp.data = rows.body
         if preferences is not _NO_PREFERENCES:
-            applied = preferences.applied(resolution=False, missing=False, returning=False, max_affected=False)
+            applied = preferences.applied(
+                resolution=False, missing=False, returning=False, count=True, max_affected=False
+            )
             if applied:
                 resp.set_header("Preference-Applied", applied)
 
@@ -136,6 +138,7 @@ class RelationResource:
             resolution=bool(change.target),
             missing=write.action != "delete",
             returning=True,
+            count=total is not None,
             max_affected=preferences.strict and write.action != "insert",
         )
         if applied:

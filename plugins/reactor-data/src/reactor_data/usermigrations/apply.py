@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reactor_data import __version__
 from reactor_data.errors import migration_drift, migration_failed
+from reactor_data.sql.lint import lint
 from reactor_data.sql.script import Step, parse_script
 from reactor_data.sql.source import SqlComplaint
 from reactor_data.usermigrations import queries
@@ -31,6 +33,7 @@ class UserMigrations:
         extra_search_path: Sequence[str] = (),
         anon_role: str | None = None,
         channel: str,
+        log: logging.Logger | None = None,
     ) -> None:
         self._db = database
         self._directory = directory
@@ -39,6 +42,7 @@ class UserMigrations:
         self._search_path = [user_schema, *(schema for schema in extra_search_path if schema != user_schema)]
         self._anon_role = anon_role
         self._channel = channel
+        self._log = log or logging.getLogger("reactor_data")
 
     def apply(self, dry_run: bool = False) -> MigrationOutcome:
         """Apply what is not yet applied; in a dry run only tell, having read every pending file.
@@ -60,6 +64,8 @@ class UserMigrations:
             self._prepare(roles)
             for file, steps in pending:
                 self._apply_file(file, steps, roles)
+                for warning in lint(file.source, steps):
+                    self._log.warning("%s", warning)
         return MigrationOutcome(tuple(file.version for file, _ in pending), skipped)
 
     def _history(self, dry_run: bool) -> dict[str, str]:

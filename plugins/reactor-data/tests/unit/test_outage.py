@@ -1,0 +1,31 @@
+"""A database that cannot be reached."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from reactor_data.catalog.cache import SchemaCache
+from reactor_data.config import DataConfig
+from reactor_data.errors import DataError
+from reactor_data.pages import Page
+from reactor_data.query.compiler import Read
+from reactor_data.query.parser import parse_query
+from reactor_data.service import Caller, DataService
+from reactor_kernel.api import ANONYMOUS
+from reactor_kernel.clock import SystemClock
+from reactor_kernel.db.database import PostgresDatabase
+
+
+def test_an_outage_has_the_codes_of_both_kinds_of_clients() -> None:
+    database = PostgresDatabase("postgresql://nobody@127.0.0.1:1/none", acquire_timeout_secs=1)
+    log = logging.getLogger("reactor_data")
+    cache = SchemaCache(database, schema="public", extra_search_path=[], clock=SystemClock(), log=log)
+    service = DataService(database, cache, DataConfig(), log)
+    parsed = parse_query("")
+    with pytest.raises(DataError) as raised:
+        service.read(Caller(ANONYMOUS, "r", {}), "todos", parsed, Page(0, 1), Read(parsed.query))
+    error = raised.value
+    assert (error.status, error.error_code, error.pgrst) == (503, "database_unavailable", "PGRST001")
+    assert error.message == "The database cannot be reached."
+    assert error.headers["Proxy-Status"] == "reactor-data; error=PGRST001"
