@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import threading
 import time
 from typing import Any, cast
@@ -11,10 +12,14 @@ from typing import Any, cast
 import falcon
 
 from reactor_kernel.contracts.identity import IdentityKind
+from reactor_kernel.contracts.permissions import grants
+from reactor_kernel.contracts.runtime import Clock
 from reactor_kernel.contributions import Access
 from reactor_kernel.errors import Forbidden, PermissionDenied, Unauthenticated, Unavailable
+from reactor_kernel.http.address import parse
 from reactor_kernel.http.body import too_large
 from reactor_kernel.http.context import Context
+from reactor_kernel.http.errors import CONTENT_TYPE, standard_body
 from reactor_kernel.http.mounting import Route, Rule
 
 _BEARER = {"WWW-Authenticate": "Bearer"}
@@ -45,6 +50,36 @@ class AdminGate:
             raise Unauthenticated("the admin token is wrong", headers=_BEARER)
 
 
+class OperatorGate:
+    """Platform operators: network, user, scope, fresh second factor, in that order (kernel.md §4.6)."""
+
+    def __init__(self, config: Any, clock: Clock) -> None:
+        self._networks = [ipaddress.ip_network(str(network), strict=False) for network in config.trusted_networks]
+        self._flagged = tuple(config.require_step_up_for)
+        self._window = int(config.step_up_window_secs)
+        self._clock = clock
+
+    def check(self, context: Context, rule: Rule) -> None:
+        """Raise unless the caller is an operator who may use this route now."""
+        address = parse(context.client.address)
+        if address is None or not any(address.version == n.version and address in n for n in self._networks):
+            raise Forbidden("operators call from trusted networks only", code="untrusted_network")
+        identity = context.identity
+        if identity.kind is not IdentityKind.USER:
+            raise Unauthenticated("operators sign in as users", code="authentication_required", headers=_BEARER)
+        wanted = rule.permission or ""
+        if not grants(identity.scopes, wanted):
+            raise Forbidden(f"this needs the platform scope {wanted}", code="missing_scope")
+        verified = identity.claims.get("mfa_at")
+        fresh = isinstance(verified, int) and self._clock.now().timestamp() - verified <= self._window
+        if wanted in self._flagged and not fresh:
+            raise Forbidden(
+                "this needs a fresh second factor",
+                code="step_up_required",
+                headers={"WWW-Authenticate": 'WebAuthn realm="reactor-ops"'},
+            )
+
+
 class StreamSlots:
     """Streams hold a thread each; there are fewer slots than threads, so that requests always find one."""
 
@@ -59,16 +94,13 @@ class StreamSlots:
 
 
 class AccessCheck:
-    """Falcon middleware: attaches the request, then checks the matched route's rule."""
+    """Falcon middleware: checks the matched route's rule."""
 
-    def __init__(self, routes: dict[str, Route], admin: AdminGate, slots: StreamSlots) -> None:
+    def __init__(self, routes: dict[str, Route], admin: AdminGate, slots: StreamSlots, operators: OperatorGate) -> None:
+        self._operators = operators
         self._routes = routes
         self._admin = admin
         self._slots = slots
-
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Hand the request to its context."""
-        req.context.attach(req)
 
     def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: object, params: Any) -> None:
         """Refuse callers that the matched route does not admit."""
@@ -78,10 +110,12 @@ class AccessCheck:
         context: Context = cast(Context, req.context)
         context.route = route
         context.owner = route.owner
+        if "" in params.values():  # `/x/` is not `/x/{name}` with no name
+            raise falcon.HTTPRouteNotFound
         rule = route.rules.get(req.method)
         if rule is None:  # Falcon answers 405, or OPTIONS with the methods there are
             return
-        self._admit(req, context, rule)
+        self.admit(req, context, rule)
         length = req.content_length
         if length is not None and length > rule.body_limit:
             raise too_large(rule.body_limit)
@@ -90,7 +124,21 @@ class AccessCheck:
         if rule.stream:
             self._slots.take(context)
 
-    def _admit(self, req: falcon.Request, context: Context, rule: Rule) -> None:
+    def process_response(self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
+        """Answer 408 to a read whose time was over before it answered.
+
+        A thread cannot be stopped, and a write that was done is not reported as failed.
+        """
+        deadline = cast(Context, req.context).deadline
+        if deadline is None or not succeeded or req.method not in ("GET", "HEAD") or time.monotonic() <= deadline:
+            return
+        resp.status = 408
+        resp.content_type = CONTENT_TYPE
+        resp.text = resp.media = resp.stream = None
+        resp.data = standard_body(408, req.context.request_id)
+
+    def admit(self, req: falcon.Request, context: Context, rule: Rule) -> None:
+        """Raise unless the rule admits the caller."""
         access = rule.access
         if access is Access.PUBLIC:
             if rule.permission is not None:
@@ -99,24 +147,13 @@ class AccessCheck:
         if access is Access.ADMIN:
             self._admin.check(req)
             return
-        identity = context.identity
-        kind = identity.kind
+        if access is Access.OPERATOR:
+            self._operators.check(context, rule)
+            return
+        kind = context.identity.kind
         if kind is IdentityKind.ANONYMOUS:
             raise Unauthenticated(headers=_BEARER)
-        if access is Access.INTERNAL:
-            if kind is not IdentityKind.SERVICE:
-                raise PermissionDenied("only services of this platform may call this")
-        elif access is Access.OPERATOR:
-            self._operator(identity, rule)
-            return
+        if access is Access.INTERNAL and kind is not IdentityKind.SERVICE:
+            raise PermissionDenied("only services of this platform may call this")
         if rule.permission is not None:
             context.require(rule.permission)
-
-    @staticmethod
-    def _operator(identity: Any, rule: Rule) -> None:
-        from reactor_kernel.contracts.permissions import grants
-
-        if identity.kind is not IdentityKind.USER:
-            raise Unauthenticated("operators sign in as users", code="authentication_required", headers=_BEARER)
-        if rule.permission is None or not grants(identity.scopes, rule.permission):
-            raise Forbidden(f"this needs the platform scope {rule.permission}", code="missing_scope")

@@ -14,9 +14,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _FOR = re.compile(r'for=(?:"([^"]*)"|([^;,\s]*))', re.IGNORECASE)
 
 
-@lru_cache(maxsize=4096)
+_LONGEST = 64  # an IPv6 address with zone, brackets and port is shorter; what is longer is junk and not remembered
+
+
 def parse(text: str) -> Address | None:
     """Read an address with an optional port or brackets; None for junk. IPv4 mapped into IPv6 is IPv4."""
+    return parse_short(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def parse_short(text: str) -> Address | None:
+    """Read what may be an address, remembering the answer."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +13,18 @@ import falcon
 import falcon.media
 import msgspec
 
-from reactor_kernel.contributions import Access, Phase
+from reactor_kernel.contributions import Phase
 from reactor_kernel.errors import BootError
-from reactor_kernel.http.access import AccessCheck, AdminGate, StreamSlots
+from reactor_kernel.http.access import AccessCheck, AdminGate, OperatorGate, StreamSlots
 from reactor_kernel.http.address import AddressResolver
 from reactor_kernel.http.body import BoundedInput, too_large
 from reactor_kernel.http.context import Context
 from reactor_kernel.http.cors import Cors
 from reactor_kernel.http.errors import CONTENT_TYPE, ErrorHandlers, body_of, standard_body
-from reactor_kernel.http.mounting import KERNEL_PREFIXES, Route, RouteInfo, describe, make_routes
+from reactor_kernel.http.mounting import KERNEL_PREFIXES, Route, RouteInfo, Rule, describe, make_routes, unroutable
 from reactor_kernel.http.openapi import drift
 from reactor_kernel.http.parts import HttpParts
+from reactor_kernel.http.surround import Closing, PermittedOnly, UnmatchedRequests
 from reactor_kernel.http.system import system_documents, system_mounts
 from reactor_kernel.ids import uuid7
 from reactor_kernel.observe.logs import current_request_id
@@ -39,7 +40,9 @@ class _Request(falcon.Request):
 
     def __init__(self, env: dict[str, Any], options: Any = None) -> None:
         super().__init__(env, options=options)
-        self.context = env["reactor.context"]
+        context: Context = env["reactor.context"]
+        context.attach(self)
+        self.context = context  # type: ignore[assignment]
 
 
 class WsgiApp:
@@ -67,9 +70,11 @@ class WsgiApp:
     def _build(self, routes: list[tuple[Any, Route]]) -> falcon.App[Any, Any]:
         parts = self._parts
         before: list[Any] = [m.component for _, m in parts.middleware if m.phase is Phase.BEFORE_ACCESS]
-        after: list[Any] = [m.component for _, m in parts.middleware if m.phase is Phase.AFTER_ACCESS]
+        after: list[Any] = [PermittedOnly(m.component) for _, m in parts.middleware if m.phase is Phase.AFTER_ACCESS]
         admin = AdminGate(parts.admin.token, allow_remote=parts.admin.allow_remote)
-        check = AccessCheck(self._routes, admin, StreamSlots(parts.server.max_streams))
+        check = AccessCheck(
+            self._routes, admin, StreamSlots(parts.server.max_streams), OperatorGate(parts.ops, parts.clock)
+        )
         app = falcon.App(request_type=_Request, middleware=[*before, check, *after], cors_enable=False)
         app.req_options.auto_parse_form_urlencoded = False
         app.req_options.strip_url_path_trailing_slash = False
@@ -78,11 +83,17 @@ class WsgiApp:
             options.media_handlers["application/json"] = json_handler
             options.media_handlers["application/json; charset=utf-8"] = json_handler
         ErrorHandlers(parts.log).install(app)
+        faults = []
         for mount, route in routes:
-            app.add_route(route.path, mount.resource, suffix=mount.suffix)
+            try:
+                app.add_route(route.path, mount.resource, suffix=mount.suffix)
+            except (ValueError, TypeError, AttributeError) as exc:
+                faults.append(unroutable(parts, route, exc))
+        if faults:
+            raise BootError(faults)
         if parts.fallback:
             owner, fallback = parts.fallback[0]
-            app.add_sink(_Fallback(owner, fallback, self._known_prefixes(), admin), prefix="/")
+            app.add_sink(UnmatchedRequests(owner, fallback, self._known_prefixes(), check, parts.server), prefix="/")
         return app
 
     def _known_prefixes(self) -> tuple[str, ...]:
@@ -101,6 +112,7 @@ class WsgiApp:
         token = current_request_id.set(request_id)
         path = environ.get("PATH_INFO", "")
         sent = "500"
+        span = parts.tracer.start(environ) if parts.tracer is not None else None
 
         def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal sent
@@ -114,22 +126,27 @@ class WsgiApp:
             for release in context.on_close:
                 release()
             self._finished(environ, context, sent, time.monotonic() - started)
+            if span is not None and parts.tracer is not None:
+                route = context.route.path if context.route is not None else None
+                method = environ["REQUEST_METHOD"]
+                parts.tracer.end(span, method=method, route=route, status=int(sent), request_id=request_id)
 
         try:
             refused = self._refuse_early(environ, context, path)
             if refused is not None:
                 body: Iterable[bytes] = _answer(begin, *refused)
             elif (preflight := self._cors.preflight(path, environ)) is not None:
-                begin(
-                    "204 No Content",
-                    [pair for pair in preflight if not pair[0].startswith("Access-Control-Allow-Origin:")],
-                )
+                sent = "204"
+                start_response("204 No Content", [*preflight, ("X-Request-Id", request_id)])
                 body = []
             else:
-                environ["wsgi.input"] = BoundedInput(
-                    environ["wsgi.input"], self._limit_of(environ), started + parts.server.request_timeout_secs * 10
-                )
+                if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+                    self._bound_body(environ, started)
+                head = environ["REQUEST_METHOD"] == "HEAD" and self._head_as_get(environ, path)
                 body = self._falcon(environ, begin)
+                if head:
+                    getattr(body, "close", lambda: None)()
+                    body = []
         except BaseException:
             finish()
             raise
@@ -138,11 +155,27 @@ class WsgiApp:
         if isinstance(body, list):
             finish()
             return body
-        return _Closing(body, finish, request_id)
+        return Closing(body, finish, request_id)
 
-    def _limit_of(self, environ: dict[str, Any]) -> int:
-        # A body that declares its length is checked against it by the route's rule; this bound serves chunked ones.
-        return self.body_limit_for(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+    def _bound_body(self, environ: dict[str, Any], started: float) -> None:
+        rule = self._rule_for(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+        limit = rule.body_limit if rule is not None else self._default_limit
+        seconds = rule.timeout if rule is not None else self._parts.server.request_timeout_secs
+        length = environ.get("CONTENT_LENGTH")
+        environ["wsgi.input"] = BoundedInput(
+            environ["wsgi.input"],
+            limit=limit,
+            expected=int(length) if length else None,
+            deadline=started + seconds if seconds else None,
+        )
+
+    def _head_as_get(self, environ: dict[str, Any], path: str) -> bool:
+        """Let GET answer a HEAD (RFC 9110 §9.3.2) where the resource has no answer of its own."""
+        route = self._route_of(path)
+        if route is None or "HEAD" in route.rules or "GET" not in route.rules:
+            return False
+        environ["REQUEST_METHOD"] = "GET"
+        return True
 
     def _refuse_early(self, environ: dict[str, Any], context: Context, path: str) -> tuple[int, bytes] | None:
         """Answer what no route should have to think about: paths that are not text, or that climb."""
@@ -162,7 +195,9 @@ class WsgiApp:
         if length:
             if not length.isdigit():
                 return 400, standard_body(400, context.request_id, "Content-Length is not a number")
-            limit = self._limit_of(environ) if int(length) > self._default_limit else self._default_limit
+            limit = self._default_limit
+            if int(length) > limit:
+                limit = self.body_limit_for(environ["REQUEST_METHOD"], path)
             if int(length) > limit:
                 return body_of(too_large(limit), context.request_id)
         return None
@@ -190,69 +225,20 @@ class WsgiApp:
 
     def body_limit_for(self, method: str, path: str) -> int:
         """Return the bytes of request body that a path accepts; the default for paths that match nothing."""
-        found = self._router.find(path)
-        if found is None:
-            return self._default_limit
-        route = self._routes.get(found[3] or "")
-        rule = route.rules.get(method) if route is not None else None
+        rule = self._rule_for(method, path)
         return rule.body_limit if rule is not None else self._default_limit
+
+    def _route_of(self, path: str) -> Route | None:
+        found = self._router.find(path)
+        return self._routes.get(found[3] or "") if found is not None else None
+
+    def _rule_for(self, method: str, path: str) -> Rule | None:
+        route = self._route_of(path)
+        return route.rules.get(method) if route is not None else None
 
     def routes(self) -> list[RouteInfo]:
         """List every method of every route."""
         return describe(self._routes.values())
-
-
-class _Closing:
-    """A response body that reports its end, also when the client went away."""
-
-    def __init__(self, body: Iterable[bytes], finish: Callable[[], None], request_id: str) -> None:
-        self._body = body
-        self._iterator = iter(body)
-        self._finish: Callable[[], None] | None = finish
-        self._request_id = request_id
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._iterator)
-
-    def close(self) -> None:
-        """Close the body and report, once."""
-        finish, self._finish = self._finish, None
-        if finish is None:
-            return
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-        finally:
-            finish()
-
-
-class _Fallback:
-    """Hands unmatched requests to the plugin that asked for them, unless a prefix of the platform owns the path."""
-
-    def __init__(self, owner: str, fallback: Any, prefixes: tuple[str, ...], admin: AdminGate) -> None:
-        self._owner = owner
-        self._fallback = fallback
-        self._prefixes = prefixes
-        self._admin = admin
-
-    def __call__(self, req: Any, resp: Any, **params: str) -> None:
-        path = req.path
-        if any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes):
-            raise falcon.HTTPRouteNotFound
-        context: Context = req.context
-        context.owner = self._owner
-        if self._fallback.access is Access.ADMIN:
-            self._admin.check(req)
-        responder = getattr(self._fallback.resource, f"on_{req.method.lower()}", None)
-        if responder is None:
-            raise falcon.HTTPMethodNotAllowed(
-                [name[3:].upper() for name in dir(self._fallback.resource) if name.startswith("on_")]
-            )
-        responder(req, resp)
 
 
 def _answer(begin: Callable[..., Any], status: int, body: bytes) -> list[bytes]:
@@ -267,6 +253,8 @@ def _dump(value: Any, **_: Any) -> str:
 def _load(text: str | bytes) -> Any:
     try:
         return msgspec.json.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         # Falcon turns a ValueError into its 400 for malformed media.
         raise ValueError(str(exc)) from exc

@@ -143,6 +143,8 @@ class ErrorHandlers:
             status, code = 400, "validation_error"
             cause = f": {error.__cause__}" if error.__cause__ is not None else ""
             message = f"the request body is not valid JSON{cause}" if cause else "a JSON request body is required"
+        elif status == 422:  # not used on this surface (decision 9)
+            status, code, message = 400, "validation_error", error.description
         elif status == 405:
             message = f"{req.path} does not answer {req.method}"
         elif status in (400, 415):

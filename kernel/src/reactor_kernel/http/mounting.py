@@ -157,6 +157,11 @@ def _fault(owner: str, parts: HttpParts, path: str, message: str) -> Fault:
     )
 
 
+def unroutable(parts: HttpParts, route: Route, problem: Exception) -> Fault:
+    """The fault of a template that the router cannot hold beside the others."""
+    return _fault(route.owner, parts, route.path, f"cannot be routed: {problem}")
+
+
 def describe(routes: Iterable[Route]) -> list[RouteInfo]:
     """List every method of every route, sorted by path."""
     lines = [

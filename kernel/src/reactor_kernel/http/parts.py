@@ -12,6 +12,7 @@ import falcon
 from reactor_kernel.contracts.identity import Identity
 from reactor_kernel.contracts.runtime import Clock
 from reactor_kernel.contributions import Fallback, HealthCheck, Middleware, Mount, OpenApiFragment
+from reactor_kernel.observe.traces import RequestTracer
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class HttpParts:
         health: plugin → its cheap checks.
         failed: optional plugins that are not running, with the reason.
         database_health: the kernel's own check; None when healthy.
+        tracer: makes a span of each request; None = no traces.
     """
 
     server: Any
@@ -46,3 +48,4 @@ class HttpParts:
     health: Sequence[tuple[str, HealthCheck]] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     database_health: Callable[[], str | None] | None = None
+    tracer: RequestTracer | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import threading
 import time
 from collections.abc import Callable
@@ -14,9 +13,30 @@ import msgspec
 from reactor_kernel.contributions import Access, Mount, OpenApiFragment
 from reactor_kernel.http.openapi import merge
 from reactor_kernel.http.parts import HttpParts
+from reactor_kernel.observe.redact import redact_text
 
 CHECK_SECONDS = 2.0
 KEEP_SECONDS = 1.0
+
+
+class _Look:
+    """One run of one check on a thread of its own, which cannot hold up the process' end."""
+
+    def __init__(self, name: str, check: Callable[[], str | None]) -> None:
+        self.problem: str | None = None
+        self._check = check
+        self._thread = threading.Thread(target=self._run, name=f"health-{name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.problem = self._check()
+        except Exception as exc:  # noqa: BLE001 - a check that raises is ill, and says how
+            self.problem = redact_text(f"{type(exc).__name__}: {exc}")
+
+    def done(self, timeout: float) -> bool:
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
 
 class HealthBoard:
@@ -26,13 +46,15 @@ class HealthBoard:
         self._parts = parts
         self._lock = threading.Lock()
         self._kept: tuple[float, list[dict[str, str]]] | None = None
+        self._hanging: dict[int, _Look] = {}
 
     def capabilities(self) -> list[dict[str, str]]:
-        """Return one entry per plugin, the failed ones included; the database stands first when it is ill."""
+        """Return one entry per plugin, the failed ones included, and the database when it is ill."""
         with self._lock:
             now = time.monotonic()
             if self._kept is None or now - self._kept[0] > KEEP_SECONDS:
-                self._kept = (now, self._look())
+                entries = self._look()
+                self._kept = (time.monotonic(), entries)
             return self._kept[1]
 
     def _look(self) -> list[dict[str, str]]:
@@ -40,20 +62,18 @@ class HealthBoard:
         if self._parts.database_health is not None:
             checks.append(("database", self._parts.database_health))
         problems: dict[str, str] = dict(self._parts.failed)
-        if checks:
-            pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health")
-            waiting = [(name, pool.submit(check)) for name, check in checks]
-            until = time.monotonic() + CHECK_SECONDS
-            for name, future in waiting:
-                try:
-                    problem = future.result(timeout=max(0.0, until - time.monotonic()))
-                except concurrent.futures.TimeoutError:
-                    problem = f"no answer within {CHECK_SECONDS:.0f} s"
-                except Exception as exc:  # noqa: BLE001 - a check that raises is ill, and says how
-                    problem = f"{type(exc).__name__}: {exc}"
-                if problem is not None:
-                    problems.setdefault(name, problem)
-            pool.shutdown(wait=False, cancel_futures=True)
+        # A check that still hangs is not started a second time; it stays ill until it returns.
+        looks = [(n, name, self._hanging.get(n) or _Look(name, check)) for n, (name, check) in enumerate(checks)]
+        until = time.monotonic() + CHECK_SECONDS
+        for number, name, look in looks:
+            if look.done(max(0.0, until - time.monotonic())):
+                self._hanging.pop(number, None)
+                problem = look.problem
+            else:
+                self._hanging[number] = look
+                problem = f"no answer within {CHECK_SECONDS:.0f} s"
+            if problem is not None:
+                problems.setdefault(name, problem)
         names = [*self._parts.versions, *(name for name in problems if name not in self._parts.versions)]
         return [
             {"name": name, "status": "unhealthy", "error": problems[name]}
