@@ -158,6 +158,7 @@ def build_http(kernel: Kernel, gate: Gatekeeper) -> WsgiApp:
         health=[(owned.plugin.name, owned.item) for owned in collected.health],
         failed={plugin.name: plugin.error or "failed" for plugin in kernel.plugins if plugin.state is State.FAILED},
         database_health=lambda: database_health(kernel),
+        tracer=kernel.tracer,
     )
     return build_app(parts)
 

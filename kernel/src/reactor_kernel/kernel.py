@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reactor_kernel.http.app import WsgiApp
     from reactor_kernel.observe.logs import LogRing
     from reactor_kernel.observe.metrics import Metrics
+    from reactor_kernel.observe.traces import RequestTracer
     from reactor_kernel.runtime.supervisor import Supervisor
 
 
@@ -99,6 +100,7 @@ class Kernel:
         self.ring = log_ring
         self.embedded: EmbeddedPostgres | None = None
         self.supervisor: Supervisor | None = None
+        self.tracer: RequestTracer | None = None
         self.on_shutdown_request: Callable[[], None] | None = None
         self.emitter = Emitter()
         self.relay: BackgroundService
@@ -140,6 +142,8 @@ class Kernel:
             changed = False
             failed = {plugin.name: plugin for plugin in self.plugins if plugin.state is State.FAILED}
             for plugin in self.enabled:
+                if plugin.info is None:  # it did not load, which is reported already
+                    continue
                 broken = next((need for need in plugin.manifest.requires if need in failed), None)
                 if broken is not None:
                     self._fault(
@@ -223,10 +227,12 @@ class Kernel:
     def _observe(self) -> None:
         from reactor_kernel.observe.logs import LogRing
         from reactor_kernel.observe.metrics import Metrics
+        from reactor_kernel.observe.traces import open_tracer
 
         if self.ring is None:
             self.ring = LogRing()
         self.metrics = Metrics(version=reactor_kernel.__version__)
+        self.tracer = open_tracer(self.raw.environ, service=self.project.name, version=reactor_kernel.__version__)
 
     def _collect(self) -> None:
         from reactor_kernel.assembly import plugin_contexts, wire_database, wire_events, wire_metrics
@@ -331,6 +337,8 @@ class Kernel:
         if self.supervisor is not None:
             self.supervisor.drain(CLOSE_SECONDS)
             self.supervisor = None
+        if self.tracer is not None:
+            self.tracer.close()
         if "leader" in self.__dict__:
             self.leader.close()
         if "database" in self.__dict__:
