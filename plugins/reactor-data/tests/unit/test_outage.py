@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
