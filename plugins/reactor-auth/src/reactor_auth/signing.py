@@ -20,6 +20,7 @@ from reactor_kernel.api import (
     ExitCode,
     Fault,
     InternalError,
+    MigrationFailed,
     MigrationOutcome,
     PoolTimeout,
     RawResult,
@@ -40,6 +41,14 @@ class SigningKeyUnusable(InternalError):
     """No signing key can be used."""
 
     code = "internal_error"
+
+
+class SigningKeyFailed(BootError, MigrationFailed):
+    """The boot stops with exit code 4.
+
+    Both kinds on purpose: a migration step reports failure as MigrationFailed and the migrator lets that pass, while
+    the server takes its exit code from a BootError.
+    """
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class SigningKeys:
         """Make the first key under an advisory lock, and open the active one.
 
         Raises:
-            BootError: exit code 4, when the active key cannot be opened.
+            SigningKeyFailed: exit code 4, when the active key cannot be opened.
         """
         with self._db.begin() as tx:
             if not _yes(tx.run([sql.TABLE_EXISTS])):
@@ -104,7 +113,7 @@ class SigningKeys:
             self.reload()
             self.signer()
         except SigningKeyUnusable as fault:
-            raise BootError([_boot_fault(fault.message)]) from fault
+            raise SigningKeyFailed([_boot_fault(fault.message)]) from fault
         return MigrationOutcome(applied=(STEP,)) if made else MigrationOutcome(skipped=(STEP,))
 
     def _generate(self) -> tuple[str, str, str]:
@@ -210,6 +219,8 @@ class SigningKeys:
             public_pems={row[0]: row[3] for row in rows if row[1] == ALGORITHM},
             loaded_at=self._clock.monotonic(),
         )
+        if self._set is None or self._set.active_sealed != loaded.active_sealed:
+            self._signer = None
         self._verifiers = {kid: key for kid, key in self._verifiers.items() if kid in loaded.public_pems}
         self._set = loaded
         return loaded

@@ -13,7 +13,7 @@ from reactor_auth.plugin import AuthPlugin
 @pytest.fixture
 def node(kernel_factory, reactor_config, reactor_database_url, api):
     """A second kernel that hears notifications."""
-    from reactor_kernel.testing.live import live
+    from reactor_kernel.testing.server import live
 
     kernel = kernel_factory(AuthPlugin, config=reactor_config, database_url=reactor_database_url)
     with live(kernel) as server, httpx.Client(base_url=server.url) as client:

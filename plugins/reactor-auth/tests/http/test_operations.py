@@ -49,12 +49,27 @@ def test_required_keys_are_named(kernel_factory):
     assert subjects == ["auth.data_key", "auth.public_url"]
 
 
-@pytest.mark.parametrize(
-    "url", ["", "localhost:8000", "ftp://a.example", "http://", "http://a.example:99999", "https://a.example/?x=1"]
-)
-def test_a_bad_public_url_is_refused(kernel_factory, auth_config, url):
-    auth_config["public_url"] = url
-    assert [subject for subject, _ in fault_lines(kernel_factory, auth_config)] == ["auth.public_url"]
+BAD_URLS = [
+    "",
+    "localhost:8000",
+    "ftp://a.example",
+    "http://",
+    "http://a.example:99999",
+    "https://a.example/?x=1",
+]
+
+
+def test_a_bad_public_url_is_refused(kernel_factory, auth_config):
+    for url in BAD_URLS:
+        auth_config["public_url"] = url
+        assert [subject for subject, _ in fault_lines(kernel_factory, auth_config)] == ["auth.public_url"]
+
+
+def test_an_ill_plugin_shows_in_health(api, client):
+    api.sql("UPDATE _reactor_auth.signing_keys SET rotated_at = now()")
+    sick = client.get("/health")
+    assert sick.status_code == 503
+    assert {"name": "auth", "status": "unhealthy", "error": "no signing key is active"} in sick.json()["capabilities"]
 
 
 def test_health_and_probes_look(api, kernel, client):
@@ -74,9 +89,8 @@ def test_health_and_probes_look(api, kernel, client):
     assert verdicts()["auth signing key"].message == f"signing key {kid} cannot be decrypted: too short"
     api.sql("UPDATE _reactor_auth.signing_keys SET rotated_at = now()")
     assert verdicts()["auth signing key"].message == "no signing key is active"
-    sick = client.get("/health")
-    assert sick.status_code == 503
-    assert {"name": "auth", "status": "unhealthy", "error": "no signing key is active"} in sick.json()["capabilities"]
+    [check] = [owned.item.check for owned in kernel.collected.health if owned.plugin.name == "auth"]
+    assert check() == "no signing key is active"
 
 
 def test_the_document_describes_the_mounted_routes(client):
@@ -103,20 +117,7 @@ def _references(value):
 
 @pytest.fixture
 def auth_client(kernel):
-    found = [
-        provider.factory()
-        for plugin in kernel.enabled
-        if plugin.name == "auth"
-        for provider in plugin.instance.reactor_services(_context(kernel))
-    ]
-    [answer] = found
-    return answer
-
-
-def _context(kernel):
-    from reactor_kernel.assembly import plugin_contexts
-
-    return plugin_contexts(kernel, {})["auth"]
+    return kernel.service(AuthClient)
 
 
 def test_the_client_contract(api, kernel, auth_client, ann, bob):
@@ -164,7 +165,7 @@ def test_what_sql_sees_of_a_caller(api, auth_client, ann):
 def test_the_sweep_removes_what_has_expired_and_nothing_else(frozen_clock, api, kernel, ann):
     from reactor_auth.sweeping import Sweeper
 
-    sweeper = Sweeper(kernel.enabled[0].instance._auth(_context(kernel)))
+    sweeper = Sweeper(kernel.enabled[0].instance._auth(kernel.context_for(kernel.enabled[0])))
 
     def rows():
         counts = api.sql(

@@ -60,10 +60,13 @@ def test_a_forged_organisation_is_refused_wherever_one_matters(api, ann, acme):
         api.refused(answer, *STRANGER)
 
 
-@pytest.mark.parametrize("org", ["nope", "019213f5-0000-7000-8000-000000000001", "x" * 500, "'; drop table users"])
-def test_an_unknown_organisation_is_404(api, bob, org):
-    api.refused(bob.get("/permissions", org=org), *NOT_FOUND)
-    api.refused(bob.get("/permissions", params={"org": org}), *NOT_FOUND)
+UNKNOWN_ORGS = ["nope", "019213f5-0000-7000-8000-000000000001", "x" * 500, "'; drop table users"]
+
+
+def test_an_unknown_organisation_is_404(api, bob):
+    for org in UNKNOWN_ORGS:
+        api.refused(bob.get("/permissions", org=org), *NOT_FOUND)
+        api.refused(bob.get("/permissions", params={"org": org}), *NOT_FOUND)
 
 
 def test_routes_without_an_organisation_ignore_the_header(api, ann, bob):
@@ -108,7 +111,7 @@ def test_the_context_names_the_organisation(bob, shown, acme):
     [
         ({}, "permissions is required", "permissions"),
         ({"permissions": "x"}, "permissions must be a list, not a string", "permissions"),
-        ({"permissions": [1]}, "permissions[...] must be a string, not a number", "permissions[...]"),
+        ({"permissions": [1]}, "permissions[0] must be a string, not a number", "permissions[0]"),
         ({"permissions": ["a"] * 1001}, "permissions must not have more than 1000 entries", "permissions"),
     ],
 )
@@ -118,10 +121,15 @@ def test_bad_questions_are_refused(api, ann, acme, path, body, message, field):
     api.refused(answer, 400, "validation_error", message, fields={field: [message.removeprefix(f"{field} ")]})
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/permissions"), ("POST", "/permissions"), ("POST", "/permissions/check"), ("GET", "/permissions/ctx")],
-)
-def test_they_need_a_caller(api, method, path):
-    answer = api.call(method, path, json={"permissions": []} if method == "POST" else None)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+ROUTES = [
+    ("GET", "/permissions"),
+    ("POST", "/permissions"),
+    ("POST", "/permissions/check"),
+    ("GET", "/permissions/ctx"),
+]
+
+
+def test_they_need_a_caller(api):
+    for method, path in ROUTES:
+        answer = api.call(method, path, json={"permissions": []} if method == "POST" else None)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")

@@ -34,9 +34,12 @@ def test_every_encoding_of_the_grant_works(api, ann, how):
     assert api.call("POST", "/token", **options).status_code == 200
 
 
-@pytest.mark.parametrize("token", ["rrf_unknown", "rrf_" + "A" * 43, "\x00", "x" * 100_000, "ü"])
-def test_an_unknown_token_is_refused(api, token):
-    api.refused(api.refresh(token), 401, *UNKNOWN, hint=HINT)
+UNKNOWN_TOKENS = ["rrf_unknown", "rrf_" + "A" * 43, "\x00", "x" * 100_000, "ü"]
+
+
+def test_an_unknown_token_is_refused(api):
+    for token in UNKNOWN_TOKENS:
+        api.refused(api.refresh(token), 401, *UNKNOWN, hint=HINT)
 
 
 def test_within_the_grace_a_used_token_gives_the_same_successor(frozen_clock, api, ann):

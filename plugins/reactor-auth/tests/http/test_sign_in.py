@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 WRONG = "The e-mail address or the password is wrong."
 
 
@@ -32,79 +30,77 @@ def test_the_password_grant_answers_as_oauth_does(api, ann):
     assert body["user"] == ann.user
 
 
-@pytest.mark.parametrize(
-    "request_options",
-    [
-        {"data": {"grant_type": "password", "email": "ann@example.com", "password": "correct horse"}},
-        {"data": {"grant_type": "password", "username": "ann@example.com", "password": "correct horse"}},
-        {"json": {"grant_type": "password", "email": "ann@example.com", "password": "correct horse"}},
-        {"json": {"email": "ann@example.com", "password": "correct horse"}, "params": {"grant_type": "password"}},
-        # The body wins over the query.
+PASSWORD_REQUESTS = [
+    {"data": {"grant_type": "password", "email": "ann@example.com", "password": "correct horse"}},
+    {"data": {"grant_type": "password", "username": "ann@example.com", "password": "correct horse"}},
+    {"json": {"grant_type": "password", "email": "ann@example.com", "password": "correct horse"}},
+    {"json": {"email": "ann@example.com", "password": "correct horse"}, "params": {"grant_type": "password"}},
+    # The body wins over the query.
+    {
+        "json": {"grant_type": "password", "email": "ann@example.com", "password": "correct horse"},
+        "params": {"grant_type": "refresh_token"},
+    },
+]
+
+
+def test_the_grant_type_may_stand_in_body_or_query(api, ann):
+    for request_options in PASSWORD_REQUESTS:
+        assert api.call("POST", "/token", **request_options).json()["user"] == ann.user
+
+
+WRONG_CREDENTIALS = [
+    ("ann@example.com", "wrong horse"),
+    ("nobody@example.com", "correct horse"),
+    ("not an address", "correct horse"),
+    ("ann@example.com\x00", "correct horse"),
+    ("x" * 100_000, "correct horse"),
+    ("ann@example.com", "y" * 100_000),
+]
+
+
+def test_known_and_unknown_addresses_get_the_same_refusal(api, ann):
+    for email, password in [*WRONG_CREDENTIALS, ("ann@example.com", ""), ("", "correct horse")]:
+        answer = api.call("POST", "/login", json={"email": email, "password": password})
+        api.refused(answer, 401, "invalid_credentials", WRONG)
+    for email, password in WRONG_CREDENTIALS:
+        answer = api.call("POST", "/token", json={"grant_type": "password", "email": email, "password": password})
+        api.refused(answer, 401, "invalid_credentials", WRONG)
+
+
+INCOMPLETE = [
+    ({"json": {}}, "grant_type", "is required"),
+    ({"data": {"email": "a@b.cd"}}, "grant_type", "is required"),
+    # A form's parameters come from its body only.
+    ({"data": {"email": "a@b.cd"}, "params": {"grant_type": "password"}}, "grant_type", "is required"),
+    ({"json": {"grant_type": "magic"}}, "grant_type", "must be one of password, refresh_token"),
+    ({"json": {"grant_type": 7}}, "grant_type", "must be a string or null, not a number"),
+    ({"json": {"grant_type": "password"}}, "email", "is required"),
+    ({"json": {"grant_type": "password", "email": "a@b.cd"}}, "password", "is required"),
+    ({"data": {"grant_type": "refresh_token"}}, "refresh_token", "is required"),
+    (
         {
-            "json": {"grant_type": "password", "email": "ann@example.com", "password": "correct horse"},
-            "params": {"grant_type": "refresh_token"},
+            "content": "grant_type=password&grant_type=refresh_token",
+            "headers": {"Content-Type": "application/x-www-form-urlencoded"},
         },
-    ],
-)
-def test_the_grant_type_may_stand_in_body_or_query(api, ann, request_options):
-    assert api.call("POST", "/token", **request_options).json()["user"] == ann.user
+        "grant_type",
+        "must be given once",
+    ),
+]
 
 
-@pytest.mark.parametrize("route", ["/login", "/token"])
-@pytest.mark.parametrize(
-    ("email", "password"),
-    [
-        ("ann@example.com", "wrong horse"),
-        ("ann@example.com", ""),
-        ("nobody@example.com", "correct horse"),
-        ("not an address", "correct horse"),
-        ("", "correct horse"),
-        ("ann@example.com\x00", "correct horse"),
-        ("x" * 100_000, "correct horse"),
-        ("ann@example.com", "y" * 100_000),
-    ],
-)
-def test_known_and_unknown_addresses_get_the_same_refusal(api, ann, route, email, password):
-    if route == "/token" and not (email and password):
-        pytest.skip("an empty parameter of a grant is a missing one")
-    body = {"email": email, "password": password}
-    if route == "/token":
-        body["grant_type"] = "password"
-    answer = api.call("POST", route, json=body)
-    api.refused(answer, 401, "invalid_credentials", WRONG)
+def test_a_token_request_that_lacks_something_says_what(api):
+    for options, field, problem in INCOMPLETE:
+        answer = api.call("POST", "/token", **options)
+        api.refused(answer, 400, "validation_error", f"{field} {problem}", fields={field: [problem]})
 
 
-@pytest.mark.parametrize(
-    ("options", "field", "problem"),
-    [
-        ({"json": {}}, "grant_type", "is required"),
-        ({"data": {"email": "a@b.cd"}}, "grant_type", "is required"),
-        # A form's parameters come from its body only.
-        ({"data": {"email": "a@b.cd"}, "params": {"grant_type": "password"}}, "grant_type", "is required"),
-        ({"json": {"grant_type": "magic"}}, "grant_type", "must be one of password, refresh_token"),
-        ({"json": {"grant_type": 7}}, "grant_type", "must be a string or null, not a number"),
-        ({"json": {"grant_type": "password"}}, "email", "is required"),
-        ({"json": {"grant_type": "password", "email": "a@b.cd"}}, "password", "is required"),
-        ({"data": {"grant_type": "refresh_token"}}, "refresh_token", "is required"),
-        (
-            {
-                "content": "grant_type=password&grant_type=refresh_token",
-                "headers": {"Content-Type": "application/x-www-form-urlencoded"},
-            },
-            "grant_type",
-            "must be given once",
-        ),
-    ],
-)
-def test_a_token_request_that_lacks_something_says_what(api, options, field, problem):
-    answer = api.call("POST", "/token", **options)
-    api.refused(answer, 400, "validation_error", f"{field} {problem}", fields={field: [problem]})
+BAD_FORMS = [b"\xff\xfe=1", b"a", b"grant_type=%ff", b"a=1&" * 100]
 
 
-@pytest.mark.parametrize("form", [b"\xff\xfe=1", b"a", b"grant_type=%ff", b"a=1&" * 100])
-def test_a_bad_form_is_refused(api, form):
-    answer = api.call("POST", "/token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
-    api.refused(answer, 400, "validation_error", "the body is not a valid form")
+def test_a_bad_form_is_refused(api):
+    for form in BAD_FORMS:
+        answer = api.call("POST", "/token", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        api.refused(answer, 400, "validation_error", "the body is not a valid form")
 
 
 def test_a_disabled_user_learns_so_only_with_the_right_password(api, ann):

@@ -110,7 +110,7 @@ def test_events_follow_the_commit(captured_events, api, ann, bob):
     ann.delete("/orgs/acme")
     ann.post("/logout")
     session_id = session_ids(api)[0]
-    assert [event.payload for event in captured_events] == [
+    assert [event.payload for event in captured_events.all()] == [
         UserCreated(ann.id, "ann@example.com"),
         UserCreated(bob.id, "bob@example.com"),
         OrgCreated(org["id"], "acme", ann.id),

@@ -34,7 +34,17 @@ def test_any_text_is_an_address_or_not_but_never_an_error(text):
         ("A\u030ann@example.com", "\u00e5nn@example.com"),
         ("ann@EXÄMPLE.de", "ann@exämple.de"),
         ("ann@xn--exmple-cua.de", "ann@exämple.de"),
+        ("Ann@Corp.LOCAL", "ann@corp.local"),
+        ("ann@localhost", "ann@localhost"),
+        ("ann@x.test", "ann@x.test"),
     ],
 )
 def test_spellings_of_one_address_become_one(text, stored):
     assert emails.parse(text) == stored
+
+
+@pytest.mark.parametrize(
+    "text", ["@x.test", "ann@.test", "ann@x..local", "a b@x.local", "ann@x.test\n.test", "x@y@z.local"]
+)
+def test_private_names_are_checked_as_strictly(text):
+    assert emails.parse(text) is None
