@@ -12,9 +12,12 @@ from reactor_kernel.cli.errors import CliError
 from reactor_kernel.errors import BootError
 
 if TYPE_CHECKING:
+    import click
+
     from reactor_kernel.cli.invocation import Invocation
     from reactor_kernel.config.loader import RawConfig
     from reactor_kernel.config.model import KernelConfig
+    from reactor_kernel.config.values import Address
     from reactor_kernel.contracts.runtime import Vault
 
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -124,18 +127,22 @@ def _reference(raw: RawConfig) -> str | None:
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 
-def bind_flags(raw_bind: str | None, port: int | None, invocation: Invocation) -> dict[str, object]:
-    """Turn `--bind` and `--port` into configuration flags; a port alone keeps the host that is configured."""
+def check_bind(context: click.Context, parameter: click.Parameter, value: str | None) -> Address | None:
+    """Read the value of `--bind` before anything is done with the project."""
     from reactor_kernel.config.values import parse_address
 
-    if raw_bind is not None:
-        try:
-            address = parse_address(raw_bind)
-        except ValueError as error:
-            raise CliError("INVALID_ARGUMENT", f"--bind {error}, not {raw_bind!r}") from None
-        if port is not None:
-            address = replace(address, port=port)
-        return {"server.bind": str(address)}
+    if value is None:
+        return None
+    try:
+        return parse_address(value)
+    except ValueError as error:
+        raise CliError("INVALID_ARGUMENT", f"--bind {error}, not {value!r}") from None
+
+
+def bind_flags(bind: Address | None, port: int | None, invocation: Invocation) -> dict[str, object]:
+    """Turn `--bind` and `--port` into configuration flags; a port alone keeps the host that is configured."""
+    if bind is not None:
+        return {"server.bind": str(bind if port is None else replace(bind, port=port))}
     if port is None:
         return {}
     host = _bind(invocation.raw(), "server")["server"].bind.host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
 
     kernel = Kernel(raw)
     invocation.on_close(kernel.close)
+    # Until the server's own handlers stand, being asked to stop must not leave an embedded Postgres behind.
+    signal.signal(signal.SIGTERM, _stop)
     try:
         kernel.boot(Stage.BUILT)
         for warning in kernel.warnings:
@@ -45,6 +48,9 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
         return kernel.serve(
             listener=listener, on_ready=(lambda ready: _show(invocation, ready, url)) if screen else None
         )
+    except KeyboardInterrupt:
+        # Stopped while starting: Ctrl+C and SIGTERM are clean ends of a server (contract kernel.md §2.5).
+        return ExitCode.OK
     except BootError as error:
         failure = from_boot_error(error, server=True)
         if not invocation.out.is_human:
@@ -65,6 +71,10 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
             details={"server_code": error.error_code, **error.details},
             exit_code=ExitCode.FAILED,
         ) from None
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _show(invocation: Invocation, kernel: Kernel, url: str) -> None:

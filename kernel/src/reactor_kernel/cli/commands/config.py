@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reactor_kernel.cli.invocation import Invocation
 from reactor_kernel.cli.output import table
+from reactor_kernel.config.nodes import Array, Node, Scalar, Table, Text
+from reactor_kernel.config.schema import keys_of, paths_of
+from reactor_kernel.config.secrets import is_reference
 from reactor_kernel.contributions import ConfigSection
 
 if TYPE_CHECKING:
-    from reactor_kernel.config.loader import RawConfig
     from reactor_kernel.kernel import Kernel
 
 MASK = "***"
@@ -68,18 +70,28 @@ def _configured(invocation: Invocation) -> Kernel:
 
 
 def _rows(kernel: Kernel) -> Iterator[tuple[str, str, Any, str, str | None]]:
+    """Yield section, key, value as it may be seen, source and place of every key."""
+    from reactor_kernel.config.nodes import find
+    from reactor_kernel.config.redact import Redactor
+
     for name, section in _sections(kernel).items():
         instance = kernel.section_values.get(name)
         if instance is None:
             continue
-        for path, value, hidden in _leaves(instance, ()):
+        redactor = Redactor(section.secrets)
+        written = kernel.raw.section(name, paths_of(section.model))
+        for path, value, hidden, is_default in _leaves(instance, ()):
+            node = find(written, path) if written is not None else None
             key = ".".join(path)
-            origin = kernel.raw.origin(f"{name}.{key}")
-            reference = _reference(kernel.raw, name, path)
-            if reference is not None:
-                value = reference
-            elif value is not None and (hidden or key in section.secrets):
+            secret = hidden or redactor.covers(path)
+            if isinstance(node, Scalar) and _refers(node):
+                value = _as_written(node)
+            elif secret and value is not None and not is_default:
+                # A default is no secret: it stands in the documentation.
                 value = MASK
+            elif node is not None and _refers(node):
+                value = _as_written(node)
+            origin = kernel.raw.origin(f"{name}.{key}")
             yield name, key, _plain(value), origin.source, origin.where
 
 
@@ -93,26 +105,34 @@ def _sections(kernel: Kernel) -> dict[str, ConfigSection]:
     return sections
 
 
-def _leaves(instance: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, bool]]:
-    """Yield path, value and whether the model itself hides the value (`field(repr=False)`)."""
-    for field in fields(instance):
-        value = getattr(instance, field.name)
-        if is_dataclass(value) and field.metadata.get("parse") is None:
-            yield from _leaves(value, (*path, field.name))
+def _leaves(instance: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, bool, bool]]:
+    """Yield path, value, whether the model hides it (`field(repr=False)`) and whether it is the default."""
+    model: type = type(instance)
+    for key in keys_of(model):
+        value = getattr(instance, key.attribute)
+        if is_dataclass(value) and "parse" not in key.metadata:
+            yield from _leaves(value, (*path, key.name))
         else:
-            yield (*path, field.name), value, not field.repr
+            yield (*path, key.name), value, not key.field.repr, not key.required and value == key.default()
 
 
-def _reference(raw: RawConfig, section: str, path: tuple[str, ...]) -> str | None:
-    """Return the reference that is written for a key: it names the place and not the secret."""
-    from reactor_kernel.config.nodes import Scalar, find
-    from reactor_kernel.config.secrets import is_reference
+def _refers(node: Node) -> bool:
+    """Tell whether a reference stands anywhere in what is written."""
+    if isinstance(node, Table):
+        return any(map(_refers, node.entries.values()))
+    if isinstance(node, Array):
+        return any(map(_refers, node.items))
+    text = _as_written(node)
+    return isinstance(text, str) and is_reference(text)
 
-    tree = raw.section(section, (path,))
-    node = find(tree, path) if tree is not None else None
-    value = node.value if isinstance(node, Scalar) else None
-    text = getattr(value, "raw", value)
-    return text if isinstance(text, str) and is_reference(text) else None
+
+def _as_written(node: Node) -> Any:
+    """Return what is written, with references in the place of what they lead to."""
+    if isinstance(node, Table):
+        return {key: _as_written(entry) for key, entry in node.entries.items()}
+    if isinstance(node, Array):
+        return [_as_written(entry) for entry in node.items]
+    return node.value.raw if isinstance(node.value, Text) else node.value
 
 
 def _plain(value: Any) -> Any:

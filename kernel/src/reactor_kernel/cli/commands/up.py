@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from reactor_kernel.cli.invocation import Invocation
-from reactor_kernel.cli.project import bind_flags, project_path
+from reactor_kernel.cli.project import bind_flags, check_bind, project_path
 from reactor_kernel.cli.serving import serve_project
+
+if TYPE_CHECKING:
+    from reactor_kernel.config.values import Address
 
 
 @click.command("up")
-@click.option("--bind", metavar="HOST:PORT", help="Listen here instead of [server] bind.")
+@click.option("--bind", metavar="HOST:PORT", callback=check_bind, help="Listen here instead of [server] bind.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Listen on this port of the configured host; 0 takes a free one."
 )
@@ -18,7 +23,7 @@ from reactor_kernel.cli.serving import serve_project
     "--admin-token", metavar="T", help="Use this admin token; visible to other processes, prefer the environment."
 )
 @click.pass_obj
-def command(invocation: Invocation, bind: str | None, port: int | None, admin_token: str | None) -> int:
+def command(invocation: Invocation, bind: Address | None, port: int | None, admin_token: str | None) -> int:
     """Serve this project in the foreground; make it first where there is none.
 
     Without a Reactor.toml one is written with every installed plugin enabled, and its secrets are made in .reactor/, readable
