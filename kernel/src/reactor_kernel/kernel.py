@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from reactor_kernel.http.app import WsgiApp
     from reactor_kernel.observe.logs import LogRing
     from reactor_kernel.observe.metrics import Metrics
+    from reactor_kernel.observe.sharing import SharedMetrics
     from reactor_kernel.observe.traces import RequestTracer
     from reactor_kernel.runtime.supervisor import Supervisor
 
@@ -101,6 +103,7 @@ class Kernel:
         self.embedded: EmbeddedPostgres | None = None
         self.supervisor: Supervisor | None = None
         self.tracer: RequestTracer | None = None
+        self.shared_metrics: SharedMetrics | None = None
         self.on_shutdown_request: Callable[[], None] | None = None
         self.emitter = Emitter()
         self.relay: BackgroundService
@@ -225,6 +228,10 @@ class Kernel:
         self._observe()
 
     def _observe(self) -> None:
+        from reactor_kernel.observe.sharing import SharedMetrics
+
+        if self.config.server.workers > 1 and "prometheus_client" not in sys.modules:
+            self.shared_metrics = SharedMetrics()
         from reactor_kernel.observe.logs import LogRing
         from reactor_kernel.observe.metrics import Metrics
         from reactor_kernel.observe.traces import open_tracer
@@ -339,6 +346,8 @@ class Kernel:
             self.supervisor = None
         if self.tracer is not None:
             self.tracer.close()
+        if self.shared_metrics is not None:
+            self.shared_metrics.close()
         if "leader" in self.__dict__:
             self.leader.close()
         if "database" in self.__dict__:

@@ -1,6 +1,7 @@
 """Metrics of one kernel, each owned by one plugin (contract kernel.md §6.7).
 
-With several workers set `PROMETHEUS_MULTIPROC_DIR` before anything imports prometheus_client; a scrape then sums all workers.
+With several workers `share_between_workers` must run before this module is imported, because prometheus_client decides at
+import where values live; a scrape then sums all workers.
 """
 
 from __future__ import annotations
@@ -65,9 +66,22 @@ class Metrics:
             return prometheus.generate_latest(self.registry), CONTENT_TYPE
         from prometheus_client.multiprocess import MultiProcessCollector
 
+        forget_dead_workers(os.environ["PROMETHEUS_MULTIPROC_DIR"])
         gathered = CollectorRegistry()
         MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
         return prometheus.generate_latest(gathered), CONTENT_TYPE
+
+
+def forget_dead_workers(directory: str) -> None:
+    """Remove the gauges of workers that have ended; their counters stay."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    pids = {int(name.rsplit("_", 1)[1].removesuffix(".db")) for name in os.listdir(directory) if name.endswith(".db")}
+    for pid in pids:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]
 
 
 class OwnedMetrics:
