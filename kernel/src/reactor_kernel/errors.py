@@ -44,6 +44,7 @@ class ReactorError(Exception):
         fields: problems per input field, `{"email": ["not an address"]}`.
         headers: extra response headers, e.g. `{"Retry-After": "3"}`.
         status: an exact HTTP status where the contract names one that `kind` cannot express (e.g. 300).
+        members: members added inside `error`.
         top_level: members added beside `ok` and `error` in the envelope (PostgREST compatibility).
     """
 
@@ -61,6 +62,7 @@ class ReactorError(Exception):
         fields: Mapping[str, Sequence[str]] | None = None,
         headers: Mapping[str, str] | None = None,
         status: int | None = None,
+        members: Mapping[str, object] | None = None,
         top_level: Mapping[str, object] | None = None,
     ) -> None:
         text = message if message is not None else (type(self).__doc__ or self.code).strip().splitlines()[0]
@@ -72,6 +74,7 @@ class ReactorError(Exception):
         self.fields = {name: list(problems) for name, problems in (fields or {}).items()}
         self.headers = dict(headers or {})
         self.status = status
+        self.members = dict(members or {})
         self.top_level = dict(top_level or {})
 
 

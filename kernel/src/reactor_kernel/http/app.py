@@ -135,6 +135,8 @@ class WsgiApp:
             refused = self._refuse_early(environ, context, path)
             if refused is not None:
                 body: Iterable[bytes] = _answer(begin, *refused)
+                if environ["REQUEST_METHOD"] == "HEAD":
+                    body = []
             elif (preflight := self._cors.preflight(path, environ)) is not None:
                 sent = "204"
                 start_response("204 No Content", [*preflight, ("X-Request-Id", request_id)])
@@ -183,7 +185,7 @@ class WsgiApp:
         if not path.isascii():
             try:
                 path.encode("latin-1").decode("utf-8")
-            except UnicodeDecodeError:
+            except UnicodeError:
                 problem = "the path is not UTF-8"
         if "\x00" in path:
             problem = "the path holds a NUL"

@@ -75,6 +75,7 @@ def envelope(
     hint: str | None = None,
     details: Mapping[str, Any] | None = None,
     fields: Mapping[str, Any] | None = None,
+    members: Mapping[str, Any] | None = None,
     top_level: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write the error envelope."""
@@ -85,6 +86,7 @@ def envelope(
         error["details"] = details
     if fields:
         error["fields"] = fields
+    error.update(members or {})
     return msgspec.json.encode({"ok": False, "error": error, **(top_level or {})}, enc_hook=str)
 
 
@@ -101,6 +103,7 @@ def body_of(error: ReactorError, request_id: str) -> tuple[int, bytes]:
         hint=error.error_hint,
         details=error.details,
         fields=error.fields,
+        members=error.members,
         top_level=error.top_level,
     )
 

@@ -32,8 +32,6 @@ class DataError(ReactorError):
     ) -> None:
         """Make both halves. `pgrst` is the PGRST code or SQLSTATE; `detail` PostgREST's details."""
         facts: dict[str, object] = dict(details or {})
-        if pgrst is not None:
-            facts["pgrst_code"] = pgrst
         if detail is not None:
             facts["detail"] = detail
         sent = dict(headers or {})
@@ -46,6 +44,7 @@ class DataError(ReactorError):
             hint=hint,
             details=facts,
             headers=sent,
+            members={} if pgrst is None else {"pgrst_code": pgrst},
             top_level={"code": pgrst or code, "message": message, "details": detail, "hint": hint},
         )
         self.pgrst = pgrst
