@@ -56,7 +56,7 @@ def test_the_plugins_of_the_first_slice_are_here() -> None:
     assert {"auth", "data", "hello"} <= set(PLUGINS)
 
 
-@pytest.mark.parametrize("subset", subsets(allowed=True), ids=lambda subset: "+".join(subset) or "none")
+@pytest.mark.parametrize("subset", list(subsets(allowed=True)), ids=lambda subset: "+".join(subset) or "none")
 def test_an_allowed_subset_boots_and_shows_itself_only(kernel_factory: KernelFactory, subset: tuple[str, ...]) -> None:
     kernel = boot(kernel_factory, subset)
     with client(kernel) as session:
@@ -81,7 +81,7 @@ def test_the_whole_serves_every_route_of_each_part(kernel_factory: KernelFactory
         assert part - whole == set(), f"routes of {subset} are missing in the whole"
 
 
-@pytest.mark.parametrize("subset", subsets(allowed=False), ids="+".join)
+@pytest.mark.parametrize("subset", list(subsets(allowed=False)), ids="+".join)
 def test_a_subset_that_lacks_what_it_requires_says_so(kernel_factory: KernelFactory, subset: tuple[str, ...]) -> None:
     with pytest.raises(BootError) as caught:
         boot(kernel_factory, subset, Stage.DISCOVERED)
