@@ -240,7 +240,10 @@ class Master:
             self._begin_drain("the workers crash in a loop")
             return
         worker.restart_at = time.monotonic() + delay
-        LOG.error("worker %d (pid %d) %s; another is started in %.1f s", worker.index, pid, how, delay)
+        LOG.log(
+            logging.WARNING if code == 0 else logging.ERROR,
+            "worker %d (pid %d) %s; another is started in %.1f s", worker.index, pid, how, delay,
+        )  # fmt: skip
 
     def _kill_all(self) -> None:
         for worker in self.workers:
