@@ -171,6 +171,21 @@ def test_a_deferred_constraint_fails_the_commit(database: PostgresDatabase) -> N
     assert (caught.value.sqlstate, caught.value.table, ran) == ("23503", "u", [])
 
 
+@pytest.mark.usefixtures("table")
+def test_a_stale_plan_of_sqlalchemy_fails_once_at_most(database: PostgresDatabase) -> None:
+    def read() -> list[object]:
+        with database.begin() as tx:
+            return list(tx.execute(text("SELECT * FROM t")).keys())
+
+    for _ in range(8):  # psycopg prepares at the sixth
+        read()
+    database.run(None, [Statement("ALTER TABLE t ADD b int")])
+    with pytest.raises(DatabaseFault) as caught:
+        read()
+    assert str(caught.value) == "0A000: cached plan must not change result type"
+    assert read() == ["a", "b"]
+
+
 def test_notifications_arrive_only_for_commits_and_again_after_a_reconnection(
     database: PostgresDatabase, dsn: str
 ) -> None:

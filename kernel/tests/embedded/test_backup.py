@@ -27,7 +27,9 @@ def database(dsn: str) -> Iterator[PostgresDatabase]:
         None,
         [
             Statement("CREATE TABLE notes (id int PRIMARY KEY, body text)"),
-            Statement("INSERT INTO notes SELECT n, 'ä' || md5(n::text) || md5((n * 7)::text) FROM generate_series(1, 5000) n"),
+            Statement(
+                "INSERT INTO notes SELECT n, 'ä' || md5(n::text) || md5((n * 7)::text) FROM generate_series(1, 5000) n"
+            ),
             Statement("ALTER TABLE notes ENABLE ROW LEVEL SECURITY"),
             Statement("CREATE POLICY odd ON notes TO reactor_anon USING (id % 2 = 1 AND NOT auth.is_authenticated())"),
             Statement("GRANT SELECT ON notes TO reactor_anon"),

@@ -68,7 +68,8 @@ class Link:
                 return False
         except psycopg.OperationalError:
             return True
-        return self._pg.status == _BAD or bool(self._poll.poll(0))
+        # The farewell and the end of the stream are two events; the second follows at once.
+        return self._pg.status == _BAD or bool(self._poll.poll(20))
 
     def close(self) -> None:
         """Close the connection."""

@@ -25,6 +25,7 @@ _SET_ROLE = "SELECT set_config('role', $1, true)"
 AS_OWNER = Command(_SET_ROLE, (b"none",))
 _COMMIT = Command("COMMIT")
 _ROLLBACK = Command("ROLLBACK")
+_STALE_PLANS = frozenset({"0A000", "26000"})
 _NOTIFY = "SELECT pg_notify($1, $2)"
 
 
@@ -130,7 +131,10 @@ class PostgresTx:
             self._link = None
             if self._connection is not None:
                 self._connection.close()
-            self._pool.release(link)
+            if isinstance(problem, DatabaseFault) and problem.sqlstate in _STALE_PLANS:
+                self._pool.discard(link)  # psycopg prepares what SQLAlchemy runs and would meet the stale plan again
+            else:
+                self._pool.release(link)
         if isinstance(problem, psycopg.Error):
             raise translated(problem) from problem
         for action in actions:

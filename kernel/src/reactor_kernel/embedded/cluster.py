@@ -94,8 +94,7 @@ class Cluster:
     def make(self, *, bootstrap: bool = True) -> None:
         """Make the data directory with the login role and its database; whole, or not at all."""
         fresh = self.data.with_name(self.data.name + ".init")
-        if fresh.exists():  # a start that was killed in the middle
-            shutil.rmtree(fresh)
+        remove(fresh)  # of a start that was killed in the middle
         fresh.mkdir(mode=0o700)
         self._account.own(fresh)
         place = self._as_seen(fresh)
@@ -244,21 +243,14 @@ class Cluster:
 
     def _end_orphans(self) -> bool:
         """End backends whose server was killed; tell whether there were any. SIGQUIT leaves the data as kill -9 would."""
-        orphans = list(_processes_in(self.data))
-        for sign in (signal.SIGQUIT, signal.SIGKILL):
-            for pid in orphans:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, sign)
-            deadline = time.monotonic() + 3
-            while time.monotonic() < deadline and any(_alive(pid) for pid in orphans):
-                time.sleep(0.01)
-        return bool(orphans)
+        return _end_processes_in(self.data)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
     def socket_dir(self) -> Path:
-        """Return the directory of the socket: the data's own, or a private short one where that path is too long."""
-        if len(os.fsencode(self.data / _SOCKET)) <= _LONGEST_SOCKET:
+        """Return the directory of the socket: the data's own, or a private short one where that path cannot be used."""
+        # A comma separates the hosts of a connection string.
+        if len(os.fsencode(self.data / _SOCKET)) <= _LONGEST_SOCKET and "," not in str(self.data):
             return self.data  # Postgres itself insists on mode 0700
         short = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
         place = Path(tempfile.gettempdir()) / f"reactor-{short}"
@@ -381,7 +373,7 @@ def _is_postgres(pid: int, data: Path) -> bool:
 
 
 def _processes_in(data: Path) -> Iterator[int]:
-    """Yield the living processes whose working directory is the data directory: Postgres' own, of any server of it."""
+    """Yield the living processes of Postgres whose working directory this is, of whatever server."""
     place = data.resolve()
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)
@@ -390,8 +382,27 @@ def _processes_in(data: Path) -> Iterator[int]:
                 name = (entry / "comm").read_text().strip()
             except OSError:
                 continue
-            if name == "postgres":
+            if name in ("postgres", "initdb"):
                 yield pid
+
+
+def _end_processes_in(data: Path) -> bool:
+    found = list(_processes_in(data))
+    for sign in (signal.SIGQUIT, signal.SIGKILL):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sign)
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline and any(_alive(pid) for pid in found):
+            time.sleep(0.01)
+    return bool(found)
+
+
+def remove(data: Path) -> None:
+    """Remove an unfinished data directory, and end the programs that a killed process left working in it."""
+    if data.exists():
+        _end_processes_in(data)
+        shutil.rmtree(data)
 
 
 def _working_directory(pid: int) -> Path | None:

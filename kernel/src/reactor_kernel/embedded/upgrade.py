@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import psycopg
 
 from reactor_kernel.embedded.account import account_for
 from reactor_kernel.embedded.binaries import MAJOR, programs, wheel_versions
-from reactor_kernel.embedded.cluster import SUPERUSER, Cluster, data_major, dsn, wrong_major
+from reactor_kernel.embedded.cluster import SUPERUSER, Cluster, data_major, dsn, remove, wrong_major
 from reactor_kernel.embedded.postgres import FINISHED, finish_upgrade, locked, users_file
 from reactor_kernel.errors import BootError, ExitCode, Fault
 
@@ -75,8 +74,7 @@ def _upgrade(data: Path, major: int) -> Path:
             f"{kept} is in the way: it is kept from an earlier upgrade", fix=f"move it away or remove it: rm -r {kept}"
         )
     fresh_data = data.with_name(f"{data.name}.upgrade")
-    if fresh_data.exists():  # an upgrade that was killed before it was complete
-        shutil.rmtree(fresh_data)
+    remove(fresh_data)  # of an upgrade that was killed before it was complete
     old, fresh = Cluster(data, programs(major), account), Cluster(fresh_data, programs(MAJOR), account)
     fresh.make(bootstrap=False)
     try:
