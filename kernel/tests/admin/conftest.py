@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,20 +13,20 @@ from typing import Any
 
 import httpx
 import pytest
-import waitress
 
 from reactor_kernel.admin.mounts import AdminParts, admin_document, admin_mounts
 from reactor_kernel.clock import SystemClock
 from reactor_kernel.config.model import AdminConfig, OpsConfig, ServerConfig, VaultConfig
 from reactor_kernel.contracts.identity import ANONYMOUS
 from reactor_kernel.contracts.runtime import Project
-from reactor_kernel.contributions import Probe, ProbeResult, Readiness
+from reactor_kernel.contributions import Probe, ProbeResult, Readiness, ServeRequest
 from reactor_kernel.db.migrate import MigrationReport
 from reactor_kernel.doctor import run_probes
 from reactor_kernel.http.app import build_app
 from reactor_kernel.http.parts import HttpParts
 from reactor_kernel.observe.metrics import Metrics
 from reactor_kernel.observe.ring import LogRing
+from reactor_kernel.runtime.engines import WAITRESS
 from reactor_kernel.vault import open_vault
 
 TOKEN = "an-admin-token-of-more-than-32-characters"
@@ -116,15 +117,15 @@ def admin(tmp_path: Path) -> Iterator[Admin]:
             version="9.9.9",
         )
     )
-    server = waitress.create_server(
-        app, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=False, channel_request_lookahead=1
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
+    listener, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    port = listener.getsockname()[1]
+    request = ServeRequest(app, listener, 8, 2 * 1024 * 1024, app.body_limit_for, 0.5, stop)
+    thread = threading.Thread(target=WAITRESS.serve, args=(request,), daemon=True)
     thread.start()
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.effective_port}", headers=headers, timeout=10) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=10) as client:
         it.client = client
         yield it
     it.draining = True
-    server.trigger.pull_trigger(server.close)
+    stop.set()
     thread.join(5)

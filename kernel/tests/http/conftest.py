@@ -11,16 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-import waitress
 
 from reactor_kernel.clock import SystemClock
 from reactor_kernel.config.model import AdminConfig, OpsConfig, ServerConfig
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
-from reactor_kernel.contributions import Mount, OpenApiFragment
+from reactor_kernel.contributions import Mount, OpenApiFragment, ServeRequest
 from reactor_kernel.errors import InvalidCredential, PermissionDenied
 from reactor_kernel.http.app import WsgiApp, build_app
 from reactor_kernel.http.parts import HttpParts
 from reactor_kernel.observe.metrics import Metrics
+from reactor_kernel.runtime.engines import WAITRESS
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
 USER = Identity(IdentityKind.USER, "user_1", DbRole.AUTHENTICATED, user_id="1", permissions=frozenset({"shop:read"}))
@@ -82,7 +82,7 @@ def make_parts(*mounts: Mount, server: ServerConfig | None = None, **changes: An
 
 
 class Served:
-    """An application behind waitress."""
+    """An application behind the kernel's waitress engine."""
 
     def __init__(self, app: WsgiApp, address: tuple[str, int]) -> None:
         self.app = app
@@ -102,23 +102,24 @@ class Served:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
     """Serve mounts of the plugin `shop`; keyword arguments change the parts."""
-    running: list[tuple[Any, threading.Thread, Served]] = []
+    running: list[tuple[threading.Event, threading.Thread, Served]] = []
 
     def start(*mounts: Mount, **changes: Any) -> Served:
-        app = build_app(make_parts(*mounts, **changes))
-        server = waitress.create_server(
-            app, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=False, channel_request_lookahead=1
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
+        parts = make_parts(*mounts, **changes)
+        app, server = build_app(parts), parts.server
+        listener = socket.create_server(("127.0.0.1", 0))
+        address, stop = listener.getsockname()[:2], threading.Event()
+        request = ServeRequest(app, listener, 8, server.max_body_bytes, app.body_limit_for, 0.5, stop)
+        thread = threading.Thread(target=WAITRESS.serve, args=(request,), daemon=True)
         thread.start()
-        served = Served(app, ("127.0.0.1", server.effective_port))
-        running.append((server, thread, served))
+        served = Served(app, address)
+        running.append((stop, thread, served))
         return served
 
     yield start
-    for server, thread, served in running:
+    for stop, thread, served in running:
         served.client.close()
-        server.trigger.pull_trigger(server.close)
+        stop.set()
         thread.join(5)
 
 

@@ -17,7 +17,8 @@ from reactor_kernel.errors import ValidationError
 from reactor_kernel.http.sse import EventStream, SseEvent
 from reactor_kernel.observe.ring import LogRing
 
-_DURATION = re.compile(r"(\d+)([smhd])\Z")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])\Z")
+_NUMBER = re.compile(r"[0-9]{1,19}\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LEVELS = ("debug", "info", "warn", "error")
 _POLL_SECONDS = 0.2
@@ -50,7 +51,7 @@ def parse_query(req: falcon.Request, clock: Clock) -> LogQuery:
             f"level must be one of {', '.join(_LEVELS)}, not {level!r}", fields={"level": ["unknown"]}
         )
     limit_text = req.get_param("limit") or "100"
-    if not limit_text.isdigit() or not 1 <= int(limit_text) <= 1000:
+    if not _NUMBER.match(limit_text) or not 1 <= int(limit_text) <= 1000:
         raise ValidationError("limit must be a number from 1 to 1000", fields={"limit": [limit_text]})
     return LogQuery(
         frozenset(part for name in names for part in name.split(",") if part),
@@ -63,11 +64,11 @@ def parse_query(req: falcon.Request, clock: Clock) -> LogQuery:
 def _since(text: str | None, clock: Clock) -> datetime | None:
     if not text:
         return None
-    if found := _DURATION.match(text):
-        return clock.now() - timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
+        if found := _DURATION.match(text):
+            return clock.now() - timedelta(**{_UNITS[found[2]]: int(found[1])})
         moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValidationError(
             f"since must be a duration such as 30m or an RFC 3339 time, not {text!r}", fields={"since": [text]}
         ) from None
@@ -104,8 +105,9 @@ class LogStream(Logs):
         """Follow the log, from `Last-Event-ID` where it is given."""
         query = parse_query(req, self._clock)
         last = req.get_header("Last-Event-ID") or req.get_param("last_event_id")
-        if last is not None and not last.isdigit():
+        if last is not None and not _NUMBER.match(last):
             raise ValidationError("Last-Event-ID must be a number that this stream sent")
+        req.context.claim_stream()
         resp.content_type = "text/event-stream"
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("X-Accel-Buffering", "no")

@@ -125,7 +125,7 @@ def admin_mounts(parts: AdminParts) -> list[Mount]:
         Mount("/_admin/version", Version(parts), access=Access.ADMIN),
         Mount("/_admin/doctor", Doctor(parts), access=Access.ADMIN, timeout=0),
         Mount("/_admin/migrate", Migrate(parts), access=Access.ADMIN, timeout=0),
-        Mount("/_admin/logs", logs, access=Access.ADMIN, timeout=0, stream=True),
+        Mount("/_admin/logs", logs, access=Access.ADMIN, timeout=0),
         Mount("/_admin/vault/secrets", Secrets(parts.vault), access=Access.ADMIN),
         Mount("/_admin/vault/secrets/{key:path}", Secret(parts.vault), access=Access.ADMIN),
         Mount("/_admin/vault/rotate", Rotate(parts.vault), access=Access.ADMIN),

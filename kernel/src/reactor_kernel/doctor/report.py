@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,21 +70,25 @@ def run_probes(probes: Sequence[tuple[str, Probe]], *, timeout: float = 10) -> R
     """Run every probe at once; an exception or no answer within `timeout` seconds is a failure."""
     if not probes:
         return Report(())
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(probes), thread_name_prefix="doctor")
-    try:
-        waiting = [(plugin, probe, pool.submit(_timed, probe)) for plugin, probe in probes]
-        until = time.monotonic() + timeout
-        checks = []
-        for plugin, probe, future in waiting:
-            try:
-                result, latency = future.result(timeout=max(0.0, until - time.monotonic()))
-            except concurrent.futures.TimeoutError:
-                result = ProbeResult(Readiness.FAIL, f"no answer within {timeout:g} s")
-                latency = timeout * 1000
-            checks.append(Check(plugin, probe.name, result, latency))
-        return Report(checks)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    verdicts: list[tuple[ProbeResult, float] | None] = [None] * len(probes)
+
+    def run(number: int, probe: Probe) -> None:
+        verdicts[number] = _timed(probe)
+
+    # Daemons: a probe that hangs must not keep a process from ending, as an executor's thread would.
+    threads = [
+        threading.Thread(target=run, args=(number, probe), name=f"doctor-{plugin}", daemon=True)
+        for number, (plugin, probe) in enumerate(probes)
+    ]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + timeout
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    late = ProbeResult(Readiness.FAIL, f"no answer within {timeout:g} s"), timeout * 1000
+    return Report(
+        [Check(plugin, probe.name, *(verdict or late)) for (plugin, probe), verdict in zip(probes, list(verdicts))]
+    )
 
 
 def _timed(probe: Probe) -> tuple[ProbeResult, float]:

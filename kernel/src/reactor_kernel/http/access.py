@@ -123,6 +123,8 @@ class AccessCheck:
             context.deadline = time.monotonic() + rule.timeout
         if rule.stream:
             self._slots.take(context)
+        else:
+            context.claim = self._slots.take
 
     def process_response(self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
         """Answer 408 to a read whose time was over before it answered.

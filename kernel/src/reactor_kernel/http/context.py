@@ -26,6 +26,7 @@ class Context:
         client: the resolved client address.
         route: the matched route with its rules; None before routing and for unknown paths.
         deadline: seconds on the monotonic clock by which the request should be answered; None = no limit.
+        claim: takes a place among the open streams; None where one is held, or before the access check.
         on_close: run when the response has been sent or the client went away.
     """
 
@@ -34,6 +35,7 @@ class Context:
         "_identify",
         "_identity",
         "_request",
+        "claim",
         "client",
         "deadline",
         "on_close",
@@ -51,6 +53,7 @@ class Context:
         self.deadline: float | None = None
         self.on_close: list[Callable[[], None]] = []
         self.state: dict[str, Any] = {}
+        self.claim: Callable[[Context], None] | None = None
         self._identify = identify
         self._authorize = authorize
         self._request: falcon.Request | None = None
@@ -68,6 +71,15 @@ class Context:
                 raise RuntimeError("identity asked for before the request was attached")
             self._identity = self._identify(self._request)
         return self._identity
+
+    def claim_stream(self) -> None:
+        """Count this answer as a stream and free it of its deadline, for a route that streams on some requests only.
+
+        A mount with `stream=True` does so by itself. Raises Unavailable when all places are taken.
+        """
+        claim, self.claim, self.deadline = self.claim, None, None
+        if claim is not None:
+            claim(self)
 
     def require(self, permission: str, target: object = None) -> None:
         """Raise PermissionDenied unless the plugins allow the caller to do `permission` on `target`."""

@@ -51,6 +51,23 @@ def line_of(record: logging.LogRecord) -> dict[str, Any]:
     return line
 
 
+def _unwritable(record: logging.LogRecord, error: Exception) -> tuple[dict[str, Any], bytes]:
+    """Say that a record could not be logged as it is, with what is safe to show of it: its unformatted text."""
+    text = f"a log line could not be written ({type(error).__name__}): {record.msg!s:.500}"
+    plain = logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, "%s", (_valid(text),), None)
+    line = line_of(plain)
+    return line, msgspec.json.encode(line, enc_hook=str)
+
+
+def _valid(value: Any) -> Any:
+    """Replace what is no Unicode text, everywhere in a line."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_valid(key): _valid(item) for key, item in value.items()}
+    return [_valid(item) for item in value] if isinstance(value, list) else value
+
+
 class _Output(logging.Handler):
     """Writes each record to the stream and into the ring."""
 
@@ -64,13 +81,29 @@ class _Output(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record."""
         try:
-            line = line_of(record)
-            encoded = msgspec.json.encode(line, enc_hook=str)
-            self._ring.append(encoded)
+            line, encoded = self._encoded(record)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a record must not end the request that logged it
+            line, encoded = _unwritable(record, error)
+        self._ring.append(encoded)
+        try:
             self._stream.write(self._render(line) if self._pretty else encoded.decode() + "\n")
             self._stream.flush()
-        except (OSError, ValueError):  # a closed terminal or pipe must not end the request that logged
-            self.handleError(record)
+        except (OSError, ValueError):
+            pass  # the terminal or pipe is closed; the ring still has the line
+
+    def _encoded(self, record: logging.LogRecord) -> tuple[dict[str, Any], bytes]:
+        line = line_of(record)
+        try:
+            encoded = msgspec.json.encode(line, enc_hook=str)
+        except UnicodeEncodeError:
+            # A lone surrogate, as names of files have them.
+            line = _valid(line)
+            encoded = msgspec.json.encode(line, enc_hook=str)
+        if len(encoded) > self._ring.longest:
+            line["fields"] = {"cut": f"the line had {len(encoded)} bytes"}
+            line["message"] = line["message"][: self._ring.longest // 8]
+            encoded = msgspec.json.encode(line, enc_hook=str)
+        return line, encoded
 
     def _render(self, line: Mapping[str, Any]) -> str:
         level = str(line["level"])
@@ -93,8 +126,17 @@ def configure_logging(
     for old in [h for h in root.handlers if isinstance(h, _Output)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    handler.addFilter(lambda record: record.levelno >= config.filter.threshold(record.name))
-    levels = {target[0] for target in config.filter.targets} | {f"reactor_{name}" for name in ("kernel",)} | {"reactor"}
-    for name in levels | {name for name in logging.root.manager.loggerDict if name.startswith("reactor")}:
+    # Loggers of plugins may be made later: they inherit the root's level. Libraries are kept to warnings by the handler.
+    root.setLevel(config.filter.threshold(""))
+    targets = set(config.filter.targets)
+
+    def wanted(record: logging.LogRecord) -> bool:
+        least = config.filter.threshold(record.name)
+        own = record.name.startswith("reactor") or any(f"{record.name}.".startswith(f"{target}.") for target in targets)
+        return record.levelno >= (least if own else max(least, logging.WARNING))
+
+    handler.addFilter(wanted)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("reactor")]:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    for name in targets:
         logging.getLogger(name).setLevel(config.filter.threshold(name))

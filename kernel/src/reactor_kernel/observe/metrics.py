@@ -26,6 +26,7 @@ class Metrics:
     def __init__(self, version: str) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self._owners: dict[str, str] = {}
+        self._views: dict[str, OwnedMetrics] = {}
         self._faults: list[Fault] = []
         self._before: list[Callable[[], None]] = []
         self._multiprocess = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
@@ -34,7 +35,7 @@ class Metrics:
 
     def for_plugin(self, name: str) -> OwnedMetrics:
         """Return the view through which one plugin registers its metrics."""
-        return OwnedMetrics(self, name)
+        return self._views.setdefault(name, OwnedMetrics(self, name))
 
     def claim(self, metric: str, owner: str) -> bool:
         """Note who owns a metric's name; a second owner is a fault of the boot."""
@@ -139,8 +140,9 @@ class KernelMetrics:
         key = (capability, method, status)
         child = self._request_children.get(key)
         if child is None:
-            child = self._request_children[key] = self.requests.labels(*key)
+            # Another thread may find the first entry at once, and then relies on the second.
             self._duration_children.setdefault(capability, self.duration.labels(capability))
+            child = self._request_children[key] = self.requests.labels(*key)
         child.inc()
         self._duration_children[capability].observe(seconds)
         self._recent.append(seconds)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 MASK = "[redacted]"
+_DEEPEST = 20
 _NAMES = re.compile(
     r"authorization|cookie|password|passwd|secret|token|api[_-]?key|data[_-]?key|master[_-]?key|private[_-]?key|credential",
     re.IGNORECASE,
@@ -26,16 +27,18 @@ def redact_text(text: str) -> str:
     return _VALUES.sub(lambda m: (m["scheme"] or m["url"] or m["query"] or "") + MASK, text)
 
 
-def redact(name: str, value: Any) -> Any:
-    """Return a field's value as it may be logged; containers are walked."""
+def redact(name: str, value: Any, depth: int = 0) -> Any:
+    """Return a field's value as it may be logged; containers are walked, down to a depth no honest value has."""
     if _NAMES.search(name) and value is not None and not isinstance(value, bool):
         return MASK
     if isinstance(value, str):
         return redact_text(value)
+    if depth >= _DEEPEST and isinstance(value, (dict, list, tuple, set, frozenset)):
+        return "[nested too deeply]"
     if isinstance(value, dict):
-        return {str(key): redact(str(key), item) for key, item in value.items()}
+        return {str(key): redact(str(key), item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [redact(name, item) for item in value]
+        return [redact(name, item, depth + 1) for item in value]
     if isinstance(value, (int, float)) or value is None:
         return value
     return redact_text(str(value))

@@ -49,9 +49,14 @@ class LogRing:
             finally:
                 fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
 
+    @property
+    def longest(self) -> int:
+        """The most bytes a line may have; what is longer is cut."""
+        return self._size // 4
+
     def append(self, line: bytes) -> int:
         """Store one line and return its id. A line over a quarter of the ring is cut."""
-        line = line[: self._size // 4]
+        line = line[: self.longest]
         need = _RECORD.size + len(line)
         with self._locked():
             next_id, oldest, write, read = _HEADER.unpack_from(self._map, 0)
@@ -59,6 +64,9 @@ class LogRing:
                 _, length = _RECORD.unpack(self._copy(read, _RECORD.size))
                 read += _RECORD.size + length
                 oldest += 1
+            # First the oldest lines are given up, then they are written over: a worker killed in between leaves nobody a
+            # header that points into a half-written line.
+            self._map[: _HEADER.size] = _HEADER.pack(next_id, oldest, write, read)
             self._put(write, _RECORD.pack(next_id, len(line)) + line)
             self._map[: _HEADER.size] = _HEADER.pack(next_id + 1, oldest, write + need, read)
         return int(next_id)
@@ -95,7 +103,7 @@ class LogRing:
         lines: list[tuple[int, bytes]] = []
         with self._locked():
             _, oldest, write, read = _HEADER.unpack_from(self._map, 0)
-            lost = max(0, oldest - 1 - cursor.last_id) if cursor.position < read else 0
+            lost = max(0, oldest - 1 - cursor.last_id) if cursor.position <= read else 0
             position, last_id = max(cursor.position, read), cursor.last_id + lost
             while position < write and len(lines) < limit:
                 last_id, length = _RECORD.unpack(self._copy(position, _RECORD.size))
