@@ -101,9 +101,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy --strict on every src/."""
     folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
-    session.install(
-        "-c", CONSTRAINTS, "mypy", "pytest", "opentelemetry-sdk", "granian", *(str(folder) for folder in folders)
-    )
+    session.install("-c", CONSTRAINTS, "mypy", "pytest", f"{folders[0]}[granian,telemetry]", *map(str, folders[1:]))
     for folder in folders:
         session.run("mypy", str(folder / "src"))
 
