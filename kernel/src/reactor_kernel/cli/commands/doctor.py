@@ -158,5 +158,5 @@ def _human(invocation: Invocation, checks: list[Check], counts: dict[str, int]) 
     for check in checks:
         mark, color = _MARKS[check.status]
         lines.append(f"{invocation.out.style(mark, color)} {check.name}: {printable(check.details)}")
-    lines.append(f"{counts['ok']} ok, {counts['warn']} warnings, {counts['fail']} failed")
+    lines.append(f"{counts['ok']} ok, {counts['warn']} with a warning, {counts['fail']} failed")
     return "\n".join(lines)
