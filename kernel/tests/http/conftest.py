@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,8 +21,10 @@ from reactor_kernel.errors import InvalidCredential, PermissionDenied
 from reactor_kernel.http.app import WsgiApp, build_app
 from reactor_kernel.http.parts import HttpParts
 from reactor_kernel.observe.metrics import Metrics
-from reactor_kernel.runtime.engines import WAITRESS
+from reactor_kernel.runtime.engines import GRANIAN, WAITRESS
 
+# The same behaviour is expected of both: REACTOR_TEST_ENGINE=granian pytest kernel/tests/http
+ENGINE = GRANIAN if os.environ.get("REACTOR_TEST_ENGINE") == "granian" else WAITRESS
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
 USER = Identity(IdentityKind.USER, "user_1", DbRole.AUTHENTICATED, user_id="1", permissions=frozenset({"shop:read"}))
 SERVICE = Identity(IdentityKind.SERVICE, "service", DbRole.SERVICE)
@@ -82,7 +85,7 @@ def make_parts(*mounts: Mount, server: ServerConfig | None = None, **changes: An
 
 
 class Served:
-    """An application behind the kernel's waitress engine."""
+    """An application behind one of the kernel's engines."""
 
     def __init__(self, app: WsgiApp, address: tuple[str, int]) -> None:
         self.app = app
@@ -110,7 +113,7 @@ def serve() -> Iterator[Callable[..., Served]]:
         listener = socket.create_server(("127.0.0.1", 0))
         address, stop = listener.getsockname()[:2], threading.Event()
         request = ServeRequest(app, listener, 8, server.max_body_bytes, app.body_limit_for, 0.5, stop)
-        thread = threading.Thread(target=WAITRESS.serve, args=(request,), daemon=True)
+        thread = threading.Thread(target=ENGINE.serve, args=(request,), daemon=True)
         thread.start()
         served = Served(app, address)
         running.append((stop, thread, served))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 MASK = "[redacted]"
 _DEEPEST = 20
+_SHORTEST = 5  # nothing that marks a credential is shorter: `code=` and what follows it, `rrf_` and four more
 _NAMES = re.compile(
     r"authorization|cookie|password|passwd|secret|token|api[_-]?key|data[_-]?key|master[_-]?key|private[_-]?key|credential",
     re.IGNORECASE,
@@ -22,6 +24,10 @@ _VALUES = re.compile(
 )
 
 
+# Names of fields are few and stand in the code; every request logs the same ones.
+_is_secret_name = lru_cache(maxsize=1024)(lambda name: _NAMES.search(name) is not None)
+
+
 def redact_text(text: str) -> str:
     """Replace everything in a text that looks like a credential."""
     return _VALUES.sub(lambda m: (m["scheme"] or m["url"] or m["query"] or "") + MASK, text)
@@ -29,10 +35,10 @@ def redact_text(text: str) -> str:
 
 def redact(name: str, value: Any, depth: int = 0) -> Any:
     """Return a field's value as it may be logged; containers are walked, down to a depth no honest value has."""
-    if _NAMES.search(name) and value is not None and not isinstance(value, bool):
+    if _is_secret_name(name) and value is not None and not isinstance(value, bool):
         return MASK
     if isinstance(value, str):
-        return redact_text(value)
+        return redact_text(value) if len(value) > _SHORTEST else value
     if depth >= _DEEPEST and isinstance(value, (dict, list, tuple, set, frozenset)):
         return "[nested too deeply]"
     if isinstance(value, dict):
