@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import nox
 
@@ -56,39 +48,6 @@ def pytest(session: nox.Session, *paths: str, env: dict[str, str] | None = None)
     session.run("pytest", "-q", "--timeout=300", *paths, *session.posargs, env=env)
 
 
-@contextmanager
-def postgres_15(session: nox.Session) -> Iterator[dict[str, str] | None]:
-    """Run Debian's Postgres 15 behind a socket; the environment that points tests at it, or None where it is missing."""
-    programs = Path("/usr/lib/postgresql/15/bin")
-    if not (programs / "postgres").exists():
-        session.warn("Postgres 15 is not installed here, so the tests ran on the embedded one only; see .ci/run")
-        yield None
-        return
-    # Postgres refuses to run as root.
-    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory(prefix="reactor-pg15-") as place:
-        if account:
-            shutil.chown(place, "postgres", "postgres")
-        data = f"{place}/data"
-        made = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=place, **account)
-        options = ["-k", place, "-c", "listen_addresses=", "-c", "logging_collector=off", "-c", "max_connections=200"]
-        with open(f"{place}/log", "wb") as log:
-            command = [programs / "postgres", "-D", data, *options]
-            server = subprocess.Popen(command, stdout=log, stderr=log, cwd=place, **account)
-        try:
-            for _ in range(300):
-                if subprocess.run([programs / "pg_isready", "-q", "-h", place], check=False).returncode == 0:
-                    break
-                time.sleep(0.1)
-            else:
-                session.error(f"Postgres 15 does not start: {Path(place, 'log').read_text()}")
-            yield {"REACTOR_TEST_DATABASE_URL": f"postgresql://postgres@/postgres?host={quote(place, safe='')}"}
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(60)
-
-
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff: format and rules."""
@@ -123,30 +82,23 @@ def plugin(session: nox.Session, name: str) -> None:
     ]
     install(session, *folders)
     pytest(session, f"plugins/{name}/tests")
-    with postgres_15(session) as external:
-        if external is not None:
-            pytest(session, f"plugins/{name}/tests", env=external)
 
 
 @nox.session
 def external(session: nox.Session) -> None:
-    """The plugins' tests once more, on a Postgres 15 of the machine's own instead of the embedded one."""
-    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS)]
-    install(session, *folders)
+    """What touches the database once more, on a Postgres 15 of the machine's own instead of the embedded one."""
+    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES, extras="[granian]")
     runner = str(ROOT / ".ci" / "with-postgres-15")
-    for name in PLUGINS:
-        session.run(runner, "pytest", "-q", "--timeout=300", f"plugins/{name}/tests", *session.posargs, external=True)
+    composed = ["tests", *(str(folder / "tests") for folder in EXAMPLES)]
+    for folders in (*([f"plugins/{name}/tests"] for name in PLUGINS), composed):
+        session.run(runner, "pytest", "-q", "--timeout=300", *folders, *session.posargs, external=True)
 
 
 @nox.session
 def compose(session: nox.Session) -> None:
     """What needs several distributions."""
     install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES, extras="[granian]")
-    folders = ["tests", *(str(folder / "tests") for folder in EXAMPLES)]
-    pytest(session, *folders)
-    with postgres_15(session) as external:
-        if external is not None:
-            pytest(session, *folders, env=external)
+    pytest(session, "tests", *(str(folder / "tests") for folder in EXAMPLES))
 
 
 @nox.session(python=PYTHONS)
