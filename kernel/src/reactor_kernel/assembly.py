@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import reactor_kernel
 from reactor_kernel.admin.mounts import AdminParts, admin_document, admin_mounts
 from reactor_kernel.contracts.db import Statement
-from reactor_kernel.contributions import Probe, ProbeResult, Readiness, SchemaBranch
+from reactor_kernel.contributions import Probe, ProbeResult, Readiness
 from reactor_kernel.errors import ReactorError
 from reactor_kernel.ids import uuid7
 from reactor_kernel.plugins.context import PluginContext
@@ -116,11 +116,10 @@ def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, Pl
 
 
 def plugin_branches(kernel: Kernel) -> list[PluginBranch]:
-    """List every branch to migrate, the kernel's own first, then the plugins' in boot order."""
+    """List the plugins' branches and steps in boot order; the migrator puts the kernel's own before them."""
     from reactor_kernel.db.migrate import PluginBranch
 
-    own = SchemaBranch(KERNEL, "reactor_kernel.db.migrations")
-    branches = [PluginBranch(KERNEL, reactor_kernel.__version__, own, ())]
+    branches = []
     by_plugin = {owned.plugin.name: owned.item for owned in kernel.collected.branches}
     for plugin in kernel.enabled:
         steps = [owned.item for owned in kernel.collected.migrations if owned.plugin is plugin]

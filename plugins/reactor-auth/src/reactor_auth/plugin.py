@@ -67,6 +67,10 @@ class AuthPlugin:
             secrets=("data_key", "smtp.password"),
             initial=('public_url = "http://127.0.0.1:8000"',),
             generate={"data_key": Generated("auth/data-key")},
+            examples=(
+                "curl {url}/auth/v1/signup -H 'Content-Type: application/json' "
+                """-d '{"email":"you@example.com","password":"correct horse"}'""",
+            ),
         )
 
     @hookimpl
