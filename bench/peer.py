@@ -27,7 +27,7 @@ def pgbench() -> str | None:
     return next((str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))), None)
 
 
-def run_peer(dsn: str, recorded: Path, folder: Path, *, seconds: float, clients: int) -> Peer:
+def run_peer(dsn: str, recorded: Path, folder: Path, *, seconds: int, clients: int) -> Peer:
     """Repeat the recorded statements: prepared, in one pipeline, thus one round trip and one transaction."""
     script, variables = [r"\startpipeline"], []
     for number, command in enumerate(json.loads(recorded.read_text())):
@@ -44,7 +44,7 @@ def run_peer(dsn: str, recorded: Path, folder: Path, *, seconds: float, clients:
     assert program is not None
     command_line = [program, "-n", "-M", "prepared", "-f", str(file), "-c", str(clients), "-j", "2"]
     ran = subprocess.run(
-        [*command_line, "-T", f"{seconds:g}", *variables, dsn], capture_output=True, text=True, timeout=seconds + 60
+        [*command_line, "-T", str(seconds), *variables, dsn], capture_output=True, text=True, timeout=seconds + 60
     )
     if ran.returncode:
         raise SystemExit(f"pgbench failed:\n{ran.stderr}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 import platform
 import statistics
@@ -186,7 +187,10 @@ class Bench:
             from reactor_kernel.embedded.postgres import EmbeddedPostgres
 
             dsn = EmbeddedPostgres(root).status().dsn
-        runs = [run_peer(dsn, recorded, root, seconds=self.args.seconds / 2, clients=clients) for clients in (8, 16)]
+        runs = [
+            run_peer(dsn, recorded, root, seconds=math.ceil(self.args.seconds / 2), clients=clients)
+            for clients in (8, 16)
+        ]
         return max(runs, key=lambda run: run.rate)
 
 
