@@ -306,6 +306,11 @@ class Kernel:
         self.database.start_listener()
         services = [(owned.plugin.name, owned.item) for owned in self.collected.background]
         services.append(("kernel", self.relay))
+        if self.embedded is not None:
+            from reactor_kernel.assembly import database_health
+            from reactor_kernel.embedded.watch import watch
+
+            services.append(("kernel", watch(self.embedded, lambda: database_health(self))))
         self.supervisor = Supervisor(services, self.leader, self.clock, self.log)
         self.supervisor.start()
         self.hooks.tell("reactor_started", self._told)

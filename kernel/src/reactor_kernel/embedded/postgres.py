@@ -51,7 +51,8 @@ class EmbeddedPostgres:
             BootError: it cannot be started, or the data belongs to another major version of Postgres.
         """
         if self._use is not None:
-            found = self._cluster().start()
+            with locked(self.data):
+                found = self._cluster().start()
             return dsn(_socket_dir(found))
         self.data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.data):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -97,10 +97,12 @@ class OwnedMetrics:
         """Register a counter, or return the one registered before."""
         return self._make(name, lambda registry: Counter(name, help, tuple(labels), registry=registry))  # type: ignore[no-any-return]
 
-    def gauge(self, name: str, help: str, labels: Iterable[str] = ()) -> Gauge:
-        """Register a gauge, or return the one registered before."""
+    def gauge(
+        self, name: str, help: str, labels: Iterable[str] = (), *, workers: Literal["livesum", "livemax"] = "livesum"
+    ) -> Gauge:
+        """Register a gauge, or return the one registered before; `workers` says how those of several are combined."""
         return self._make(  # type: ignore[no-any-return]
-            name, lambda registry: Gauge(name, help, tuple(labels), registry=registry, multiprocess_mode="livesum")
+            name, lambda registry: Gauge(name, help, tuple(labels), registry=registry, multiprocess_mode=workers)
         )
 
     def histogram(
@@ -127,7 +129,9 @@ class KernelMetrics:
         own.gauge("reactor_server_info", "The running version", ["version"]).labels(version).set(1)
         self.requests = own.counter("reactor_http_requests_total", "Requests", ["capability", "method", "status"])
         self.duration = own.histogram("reactor_http_request_duration_seconds", "Request duration", ["capability"])
-        self.p99 = own.gauge("reactor_request_latency_p99", "99th percentile of the last 1024 requests, in seconds")
+        self.p99 = own.gauge(
+            "reactor_request_latency_p99", "99th percentile of the last 1024 requests, in seconds", workers="livemax"
+        )
         self.pool_size = own.gauge("reactor_db_pool_size", "Open database connections")
         self.pool_idle = own.gauge("reactor_db_pool_idle", "Idle database connections")
         self.db_acquire = own.histogram("reactor_db_acquire_duration_seconds", "Time to borrow a connection")
