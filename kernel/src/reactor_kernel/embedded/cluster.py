@@ -117,10 +117,11 @@ class Cluster:
     def _as_seen(self, directory: Path) -> Path:
         """Return the path under which a server working in the directory opens it.
 
-        The account root runs it under may not pass through the directories above (`/root`, a 0700 project), and those are
-        not Reactor's to open. On Linux it need not: the link to its own working directory leads straight there.
+        On Linux that is the link to its own working directory, which leads straight there. The account root runs it under
+        may not pass through the directories above (`/root`, a 0700 project), and those are not Reactor's to open; and pg_ctl
+        hands the path to a shell, so that a quote in a project's path would end it there.
         """
-        if self._account.switch and _HERE.exists():
+        if _HERE.exists():
             return _HERE
         open_way(self._account, directory / "PG_VERSION")
         return directory
@@ -152,13 +153,16 @@ class Cluster:
     def start(self) -> Postmaster:
         """Start the server, or adopt the one that already runs, and return once it takes connections."""
         deadline = time.monotonic() + _START_TIMEOUT
+        failures = 0
         while (found := self._settled(deadline)) is None:
             self._clear_stale_locks()
             self._launch()
             if (found := self._await_ready(deadline)) is not None:
                 break
-            # The launch failed. Backends of a killed server hold its shared memory until they notice: wait, then insist.
-            if not self._end_orphans() or time.monotonic() > deadline:
+            # Backends of a killed server hold its memory, and its own number stays taken until it is buried: end the former
+            # and look once more. A start that fails for a reason of its own fails again.
+            failures += not self._end_orphans()
+            if failures == 2 or time.monotonic() > deadline:
                 raise _fault("Postgres does not start", detail=self._start_log())
         return found
 
