@@ -22,7 +22,7 @@ from pathlib import Path
 from load import Load, generator, put_load
 from peer import Peer, pgbench, run_peer
 from processes import HERE, cpu_seconds, free_port, memory_mb, serving, serving_processes
-from project import READ, Reader, fill, make, reactor
+from project import READ, Reader, call, fill, make, reactor
 
 SCENARIOS = ("version", "boot", "bare", "kernel", "read")
 NOOP = "/noop/v1/noop"
@@ -132,7 +132,7 @@ class Bench:
         with (root / "Reactor.toml").open("a") as file:
             file.write("\n[noop]\n")
         recorded = root / "read.json"
-        reader: Reader | None = None
+        reader = self.prepare(root, recorded) if read else None
         routes: list[list[str]] = []
         memory: list[list[str]] = []
         reads: list[list[str]] = []
@@ -142,8 +142,7 @@ class Bench:
                 port, name = free_port(), f"{engine} x {size}"
                 base = f"http://127.0.0.1:{port}"
                 command = [sys.executable, str(HERE / "serve_reactor.py"), str(root), str(port), engine, str(size)]
-                environ = {} if recorded.exists() or size > 1 else {"BENCH_RECORD": str(recorded)}
-                with serving([*command, str(self.args.threads)], port, "/health", cwd=root, environ=environ) as (
+                with serving([*command, str(self.args.threads)], port, "/health", cwd=root) as (
                     process,
                     _,
                 ):
@@ -157,9 +156,7 @@ class Bench:
                             if path == NOOP and (bare := self.bare.get((engine, size))) is not None:
                                 ratio = f"{load.rate / bare.rate:.2f} ({bare.cpu_us / load.cpu_us:.2f})"
                             routes.append(measured(f"{path} on {name}", load, ratio))
-                    if read:
-                        if reader is None:
-                            reader = fill(base, self.args.rows)
+                    if reader is not None:
                         load = self.load(process.pid, base + READ, reader.headers)
                         ratio = "no pgbench"
                         # Beside each of ours, because a machine with other work changes its speed by the minute.
@@ -177,6 +174,16 @@ class Bench:
                 reads.append([name, f"{peer.rate:,.0f}", f"{peer.average_ms:.2f} avg", "-", "-", "1.00"])
             head = ["engine x workers", "requests/s", "p50 ms", "p99 ms", "CPU µs", "of pgbench"]
             table(f"Read of 20 of {self.args.rows} rows under RLS, token checked ({READ})", head, reads)
+
+    def prepare(self, root: Path, recorded: Path) -> Reader:
+        """Fill the table and record what one read sends to Postgres, with a server of its own: recording costs time."""
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        command = [sys.executable, str(HERE / "serve_reactor.py"), str(root), str(port), "waitress", "1", "4"]
+        with serving(command, port, "/health", cwd=root, environ={"BENCH_RECORD": str(recorded)}):
+            reader = fill(base, self.args.rows)
+            call(base, READ, headers=reader.headers)
+        return reader
 
     def peer(self, root: Path, recorded: Path) -> Peer | None:
         """Let pgbench run the recorded statements with 8 and 16 clients; the better counts."""
