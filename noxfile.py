@@ -105,8 +105,10 @@ def compose(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """The kernel's and each plugin's quick tests on one Python."""
     install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), extras="[granian]")
-    for folder in ["kernel", *(f"plugins/{name}" for name in PLUGINS)]:
-        pytest(session, "-m", "not slow and not faults and not browser", f"{folder}/tests")
+    quick = [ROOT / "kernel" / "tests", *(ROOT / "plugins" / name / "tests" for name in PLUGINS)]
+    for tests in quick:
+        unit = tests / "unit"
+        pytest(session, "-m", "not slow and not faults and not browser", str(unit if unit.exists() else tests))
 
 
 @nox.session
