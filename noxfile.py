@@ -15,6 +15,8 @@ REQUIRES = {"reactor-data": ["reactor-auth"]}
 CONFORMANCE = "reactor-plugin-conformance"
 TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout"]
 CONSTRAINTS = str(ROOT / "constraints.txt")
+# Folders of tests/ that the sessions docs and budget run.
+OWN_SESSIONS = ["--ignore=tests/docs", "--ignore=tests/boot"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 nox.options.sessions = ["lint", "types", "kernel", "plugin", "external", "compose", "docs", "budget"]
@@ -91,14 +93,25 @@ def external(session: nox.Session) -> None:
     runner = str(ROOT / ".ci" / "with-postgres-15")
     composed = ["tests", *(str(folder / "tests") for folder in EXAMPLES)]
     for folders in (*([f"plugins/{name}/tests"] for name in PLUGINS), composed):
-        session.run(runner, "pytest", "-q", "--timeout=300", *folders, *session.posargs, external=True)
+        session.run(
+            runner,
+            "pytest",
+            "-q",
+            "--timeout=300",
+            "-m",
+            "not slow",
+            *OWN_SESSIONS,
+            *folders,
+            *session.posargs,
+            external=True,
+        )
 
 
 @nox.session
 def compose(session: nox.Session) -> None:
     """What needs several distributions."""
     install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES, extras="[granian]")
-    pytest(session, "tests", *(str(folder / "tests") for folder in EXAMPLES))
+    pytest(session, "tests", *OWN_SESSIONS, *(str(folder / "tests") for folder in EXAMPLES))
 
 
 @nox.session(python=PYTHONS)

@@ -42,7 +42,7 @@ def _database(invocation: Invocation) -> str:
 @click.argument("file", type=_FILE)
 @click.pass_obj
 def backup(invocation: Invocation, file: Path) -> None:
-    """Write the whole database into FILE (pg_dump's custom format); writers are not held up."""
+    """Write the whole database and the roles its grants name into FILE; writers are not held up."""
     from reactor_kernel.embedded.backup import backup as dump
 
     if file.exists():
