@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reactor_kernel.errors import MigrationFailed
+
+# Python 3.11 counts the depth of trees in one place for all threads and fails where two are made at once.
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def _directory(plugin: str, package: str) -> Path:
 def _read(plugin: str, file: Path) -> tuple[str, tuple[str, ...]]:
     found: dict[str, object] = {}
     try:
-        tree = ast.parse(file.read_bytes(), filename=str(file))
+        with _PARSING:
+            tree = ast.parse(file.read_bytes(), filename=str(file))
     except SyntaxError as problem:
         raise _bad(plugin, f"{file.name} line {problem.lineno} is not Python: {problem.msg}") from problem
     for node in tree.body:

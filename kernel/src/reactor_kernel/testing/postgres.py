@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,10 +92,18 @@ class TestPostgres:
     def _drop(self, url: str) -> None:
         from psycopg import sql
 
-        with self._connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database_name(url)))
-            )
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database_name(url)))
+        until = time.monotonic() + 20
+        while True:
+            try:
+                with self._connect() as connection:
+                    connection.execute(drop)
+                break
+            except (errors.InsufficientPrivilege, errors.ObjectInUse):
+                # An autovacuum worker visits the database; it is not ours to end, and leaves by itself.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
         self._live.discard(url)
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:

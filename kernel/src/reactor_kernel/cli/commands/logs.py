@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,16 @@ def _follow(invocation: Invocation, client: AdminClient, params: dict[str, str])
     invocation.streaming = True
     last_id: str | None = None
     shown, failures = 0, 0
+    interrupted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        # Raised inside a destructor the exception is swallowed; the event is what cannot get lost.
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        while True:
+        while not interrupted.is_set():
             headers = {"Last-Event-ID": last_id} if last_id is not None else {}
             try:
                 with client.stream(_PATH, {**params, "follow": "1"}, headers) as lines:
@@ -76,6 +85,8 @@ def _follow(invocation: Invocation, client: AdminClient, params: dict[str, str])
                         failures = 0
                         last_id = event.id if event.id is not None else last_id
                         shown += _show(invocation.out, event)
+                        if interrupted.is_set():
+                            raise KeyboardInterrupt
                 broken: httpx.TransportError = httpx.RemoteProtocolError("the server closed the stream")
             except httpx.TransportError as error:
                 broken = error
@@ -83,10 +94,13 @@ def _follow(invocation: Invocation, client: AdminClient, params: dict[str, str])
             if failures > _RECONNECTS:
                 raise client.unreachable(broken)
             invocation.out.debug(f"the stream broke ({broken}); connecting again")
-            time.sleep(min(0.2 * 2**failures, 5.0))
+            interrupted.wait(min(0.2 * 2**failures, 5.0))
     except KeyboardInterrupt:
-        invocation.out.end_stream({"lines": shown})
-        return INTERRUPTED
+        pass  # what follows is the answer to it
+    finally:
+        signal.signal(signal.SIGINT, before)
+    invocation.out.end_stream({"lines": shown})
+    return INTERRUPTED
 
 
 def _show(out: Output, event: Event) -> int:
