@@ -90,7 +90,7 @@ class TestPostgres:
         return url
 
     def _drop(self, url: str) -> None:
-        from psycopg import sql
+        from psycopg import errors, sql
 
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database_name(url)))
         until = time.monotonic() + 20
