@@ -43,6 +43,8 @@ def install(session: nox.Session, *folders: Path, extras: str = "") -> None:
     session.install(
         "-c", CONSTRAINTS, *TEST_TOOLS, *(f"{wheel}{extras if 'reactor_kernel' in wheel else ''}" for wheel in built)
     )
+    # The version does not change between two runs, so pip would keep what an earlier run installed.
+    session.install("--force-reinstall", "--no-deps", *built)
 
 
 def pytest(session: nox.Session, *paths: str, env: dict[str, str] | None = None) -> None:

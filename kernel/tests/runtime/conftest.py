@@ -124,3 +124,11 @@ def engine(request: pytest.FixtureRequest) -> str:
     if request.param == "granian":
         pytest.importorskip("granian")
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def hangups_are_heard() -> Iterator[None]:
+    """Under nohup SIGHUP is ignored, and what the tests start would inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
