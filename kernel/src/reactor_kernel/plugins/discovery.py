@@ -94,7 +94,7 @@ def installed(plugins: Sequence[type] | None = None) -> tuple[list[Candidate], l
 
 
 def section_aliases() -> dict[str, str]:
-    """Return other spellings of section names, as installed distributions declare them: `{"ai": "llm"}`."""
+    """Return other spellings of section names, as installed distributions declare them: `{"greet": "hello"}`."""
     from importlib_metadata import entry_points
 
     return {point.name: point.value for point in entry_points(group=ALIAS_GROUP)}
