@@ -45,7 +45,7 @@ def wire_database(kernel: Kernel) -> None:
         pool_max=config.pool_max,
         acquire_timeout_secs=config.acquire_timeout_secs,
         roles=RoleNames(config.roles.anon, config.roles.authenticated, config.roles.service),
-        on_acquire=kernel.metrics.kernel.db_acquire.observe,
+        on_acquire=kernel.metrics.kernel.acquired,
     )
     kernel.leader = PostgresLeader(dsn)
 

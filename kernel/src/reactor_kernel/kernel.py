@@ -349,6 +349,11 @@ class Kernel:
         if self.supervisor is not None:
             self.supervisor.drain(CLOSE_SECONDS)
             self.supervisor = None
+        if "metrics" in self.__dict__:
+            from reactor_kernel.observe.logs import settle
+
+            self.metrics.kernel.settle()
+            settle()
         if self.tracer is not None:
             self.tracer.close()
         if self.shared_metrics is not None:

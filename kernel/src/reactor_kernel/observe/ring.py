@@ -8,7 +8,7 @@ import os
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,6 +39,7 @@ class LogRing:
         os.unlink(path)
         self._lock_file = handle
         self._lock = threading.Lock()
+        self.before_read: Callable[[], None] | None = None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -56,29 +57,39 @@ class LogRing:
 
     def append(self, line: bytes) -> int:
         """Store one line and return its id. A line over a quarter of the ring is cut."""
-        line = line[: self.longest]
-        need = _RECORD.size + len(line)
         with self._locked():
-            next_id, oldest, write, read = _HEADER.unpack_from(self._map, 0)
-            while write + need - read > self._size:
-                _, length = _RECORD.unpack(self._copy(read, _RECORD.size))
-                read += _RECORD.size + length
-                oldest += 1
-            # First the oldest lines are given up, then they are written over: a worker killed in between leaves nobody a
-            # header that points into a half-written line.
-            self._map[: _HEADER.size] = _HEADER.pack(next_id, oldest, write, read)
-            self._put(write, _RECORD.pack(next_id, len(line)) + line)
-            self._map[: _HEADER.size] = _HEADER.pack(next_id + 1, oldest, write + need, read)
+            return self._append(line[: self.longest])
+
+    def extend(self, lines: Sequence[bytes]) -> None:
+        """Store lines one after the other."""
+        with self._locked():
+            for line in lines:
+                self._append(line[: self.longest])
+
+    def _append(self, line: bytes) -> int:
+        need = _RECORD.size + len(line)
+        next_id, oldest, write, read = _HEADER.unpack_from(self._map, 0)
+        while write + need - read > self._size:
+            _, length = _RECORD.unpack(self._copy(read, _RECORD.size))
+            read += _RECORD.size + length
+            oldest += 1
+        # First the oldest lines are given up, then they are written over: a worker killed in between leaves nobody a
+        # header that points into a half-written line.
+        self._map[: _HEADER.size] = _HEADER.pack(next_id, oldest, write, read)
+        self._put(write, _RECORD.pack(next_id, len(line)) + line)
+        self._map[: _HEADER.size] = _HEADER.pack(next_id + 1, oldest, write + need, read)
         return int(next_id)
 
     def end(self) -> Cursor:
         """Return the cursor after the newest line."""
+        self._freshen()
         with self._locked():
             next_id, _, write, _ = _HEADER.unpack_from(self._map, 0)
         return Cursor(write, next_id - 1)
 
     def start(self) -> Cursor:
         """Return the cursor before the oldest line kept."""
+        self._freshen()
         with self._locked():
             _, oldest, _, read = _HEADER.unpack_from(self._map, 0)
         return Cursor(read, oldest - 1)
@@ -101,6 +112,7 @@ class LogRing:
     def read(self, cursor: Cursor, *, limit: int = 1000) -> tuple[int, list[tuple[int, bytes]], Cursor]:
         """Return (lines lost since the cursor, the next lines with their ids, the new cursor)."""
         lines: list[tuple[int, bytes]] = []
+        self._freshen()
         with self._locked():
             _, oldest, write, read = _HEADER.unpack_from(self._map, 0)
             lost = max(0, oldest - 1 - cursor.last_id) if cursor.position <= read else 0
@@ -110,6 +122,11 @@ class LogRing:
                 lines.append((last_id, self._copy(position + _RECORD.size, length)))
                 position += _RECORD.size + length
         return lost, lines, Cursor(position, last_id)
+
+    def _freshen(self) -> None:
+        """Let this process' lines that are still on their way come in; another worker's come within moments."""
+        if self.before_read is not None:
+            self.before_read()
 
     def _copy(self, position: int, length: int) -> bytes:
         start = position % self._size
