@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -27,6 +28,7 @@ class HookCaller:
         self._plugins: list[LoadedPlugin] = []
         self._contexts: dict[str, PluginContext] = {}
         self._kinds: dict[str, HookKind] = {}
+        self._arguments: dict[str, list[str]] = {}
         for specs in ALL_SPECS:
             self._add_specs(specs)
 
@@ -35,6 +37,7 @@ class HookCaller:
         for name, function in inspect.getmembers(specs, inspect.isfunction):
             if not name.startswith("_"):
                 self._kinds[name] = kind_of(function)
+                self._arguments[name] = [name for name in inspect.signature(function).parameters if name != "self"]
 
     @property
     def plugins(self) -> Sequence[LoadedPlugin]:
@@ -184,12 +187,13 @@ class HookCaller:
             return None
         wanted = inspect.signature(method).parameters
         context = self._contexts.get(plugin.name)
+        bound = partial(method, ctx=context) if context is not None and "ctx" in wanted else method
+        if set(self._arguments[hook]) <= set(wanted):
+            return bound
 
         def call(**arguments: Any) -> Any:
-            if context is not None:
-                arguments.setdefault("ctx", context)
             # As in pluggy an implementation may take fewer arguments than its spec offers.
-            return method(**{name: value for name, value in arguments.items() if name in wanted})
+            return bound(**{name: value for name, value in arguments.items() if name in wanted})
 
         return call
 
