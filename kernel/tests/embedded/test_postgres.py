@@ -19,8 +19,8 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from reactor_kernel.embedded import cluster as cluster_module
 from reactor_kernel.embedded.postgres import EmbeddedPostgres
+from reactor_kernel.embedded.processes import answers
 from reactor_kernel.errors import BootError
 
 ROOT = os.geteuid() == 0
@@ -339,8 +339,8 @@ def test_four_first_starts_at_once(tmp_path: Path) -> None:
     urls = {other.line() for other in others}
     assert len(urls) == 1
     assert ask(urls.pop(), "SELECT current_user::text") == "reactor"
-    answers = [other.stop() for other in others]
-    assert sorted(answers) == ["False", "False", "False", "True"]
+    stopped = [other.stop() for other in others]
+    assert sorted(stopped) == ["False", "False", "False", "True"]
 
 
 @pytest.mark.faults
@@ -422,8 +422,8 @@ def test_starting_imports_neither_the_wheels_package_nor_psutil(embedded: Embedd
 
 
 def test_nothing_answers_where_there_is_no_socket(tmp_path: Path) -> None:
-    assert cluster_module._answers(tmp_path) is False
-    assert cluster_module._answers(None) is False
+    assert answers(tmp_path) is False
+    assert answers(None) is False
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(tmp_path / ".s.PGSQL.5432"))
-        assert cluster_module._answers(tmp_path) is False
+        assert answers(tmp_path) is False
