@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reactor_kernel.api import (
@@ -14,6 +15,7 @@ from reactor_kernel.api import (
     BackgroundService,
     CommandGroup,
     EventType,
+    HealthCheck,
     Mount,
     OpenApiFragment,
     PluginContext,
@@ -25,7 +27,7 @@ from reactor_kernel.api import (
 from reactor_kernel.errors import BootError
 from reactor_kernel.kernel import Kernel, Stage
 from reactor_kernel.plugins.discovery import State
-from reactor_kernel.testing import KernelFactory, raw_config
+from reactor_kernel.testing import ADMIN_TOKEN, KernelFactory, raw_config
 
 Distribution = Callable[..., str]
 GOOD = """
@@ -341,6 +343,49 @@ def test_an_optional_plugin_fails_alone_and_says_why(distribution: Distribution,
 
 def test_what_requires_a_failed_optional_plugin_fails_with_its_reason(
     distribution: Distribution, tmp_path: Path
+def test_what_is_healthy_stays_so_beside_a_failed_optional_plugin(kernel_factory: KernelFactory) -> None:
+    def explode(self: object, ctx: PluginContext) -> Iterable[Mount]:
+        raise RuntimeError("no ink")
+
+    def check(self: object, ctx: PluginContext) -> Iterable[HealthCheck]:
+        yield HealthCheck(lambda: None)
+
+    press = plugin("press", reactor_resources=hookimpl(explode))
+    looked_at = plugin("watched", reactor_health=hookimpl(check))
+    kernel = kernel_factory(press, looked_at, plugin("quiet"), config={"press": {"optional": True}})
+    transport = httpx.WSGITransport(app=kernel.app, remote_addr="127.0.0.1")
+    with httpx.Client(transport=transport, base_url="http://reactor.test") as client:
+        health = client.get("/health")
+        doctor = client.get("/_admin/doctor", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    [press_failed] = [found.error for found in kernel.plugins if found.name == "press"]
+    assert press_failed is not None
+    assert "no ink" in press_failed
+    assert (health.status_code, health.json()) == (
+        200,
+        {
+            "status": "healthy",
+            "capabilities": [
+                {"name": "quiet", "status": "healthy"},
+                {"name": "watched", "status": "healthy"},
+                {"name": "press", "status": "unhealthy", "error": press_failed, "optional": True},
+            ],
+        },
+    )
+    assert (doctor.status_code, doctor.json()["status"]) == (200, "warn")
+    capabilities = doctor.json()["capabilities"]
+    assert {name: capabilities[name] for name in ("press", "watched", "quiet")} == {
+        "press": {
+            "status": "warn",
+            "details": {"boot": {"status": "warn", "message": f"is optional and does not run: {press_failed}"}},
+        },
+        "watched": {"status": "ok", "details": {"health": {"status": "ok", "message": "healthy"}}},
+        "quiet": {
+            "status": "warn",
+            "details": {"none": {"status": "warn", "message": "brings no probe, so nothing was looked at"}},
+        },
+    }
+
+
 ) -> None:
     distribution("broken", "import no_such_library_qz")
     distribution("upper", GOOD.format(name="upper").replace("api=(1, 0)", "api=(1, 0), requires=('broken',)"))
