@@ -271,6 +271,8 @@ def test_two_owners_of_a_route_are_both_named(kernel_factory: KernelFactory) -> 
     with pytest.raises(BootError) as caught:
         kernel_factory(one, two, until=Stage.BUILT)
     assert str(caught.value) == (
+        "conflict error: /same/v1: is the prefix of two and lies within /same, the prefix of one\n"
+        "  fix: disable one of the two plugins, or change its prefix\n"
         "conflict error: /same/v1/{b}: is mounted by both one (/same/v1/{a}) and two (/same/v1/{b})\n"
         "  fix: disable one of the two plugins, or change its path"
     )
