@@ -55,7 +55,11 @@ def engines(kernel: Kernel) -> Sequence[ServerEngine]:
 
 
 def choose_engine(kernel: Kernel) -> ServerEngine:
-    """Return the engine that `[server] engine` names."""
+    """Return the engine that `[server] engine` names.
+
+    Raises:
+        BootError: there is none of that name, or it cannot run here.
+    """
     wanted = kernel.config.server.engine
     known = {engine.name: engine for engine in engines(kernel)}
     if wanted not in known:
@@ -71,7 +75,26 @@ def choose_engine(kernel: Kernel) -> ServerEngine:
                 )
             ]
         )
-    return known[wanted]
+    engine = known[wanted]
+    if engine.check is not None:
+        engine.check()
+    return engine
+
+
+def prepare(kernel: Kernel) -> ServerEngine:
+    """Boot up to the built application and return the engine, which is looked at before anything is built.
+
+    Raises:
+        BootError: the kernel is closed and must be thrown away.
+    """
+    kernel.boot(Stage.COLLECTED)
+    try:
+        engine = choose_engine(kernel)
+    except BootError:
+        kernel.close()
+        raise
+    kernel.boot(Stage.BUILT)
+    return engine
 
 
 def configure(kernel: Kernel) -> None:
@@ -93,10 +116,7 @@ def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], 
     from reactor_kernel.runtime.binding import bind
     from reactor_kernel.runtime.serve import request_shutdown, run
 
-    kernel.boot(Stage.BUILT)
-    engine = choose_engine(kernel)
-    if engine.check is not None:
-        engine.check()
+    engine = prepare(kernel)
     bound = listener if listener is not None else bind(kernel.config.server.bind.host, kernel.config.server.bind.port)
     try:
         configure(kernel)

@@ -28,15 +28,16 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
     Raises:
         CliError: the server could not start; carries the server's exit code.
     """
-    from reactor_kernel.kernel import Kernel, Stage
+    from reactor_kernel.kernel import Kernel
     from reactor_kernel.runtime.serve import bind
+    from reactor_kernel.serving import prepare
 
     kernel = Kernel(raw)
     invocation.on_close(kernel.close)
     # Until the server's own handlers stand, being asked to stop must not leave an embedded Postgres behind.
     signal.signal(signal.SIGTERM, _stop)
     try:
-        kernel.boot(Stage.BUILT)
+        prepare(kernel)
         for warning in kernel.warnings:
             invocation.out.warn(warning)
         address = kernel.config.server.bind
