@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reactor_kernel.testing import free_port
+
 if TYPE_CHECKING:
     from conftest import Tool
 
@@ -34,9 +36,7 @@ def read_document(process: subprocess.Popen[str]) -> Any:
 @pytest.fixture
 def serving(reactor: Tool) -> tuple[Tool, dict[str, Any], subprocess.Popen[str]]:
     """`reactor up` with the plugin tiny on a free port, and what it said."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    reactor.project(port=port)
+    reactor.project(port=free_port())
     # What the server logs must not fill a pipe that nobody reads.
     process = reactor.spawn("up", env={"REACTOR_LOG": "error,reactor_tiny=info"})
     return reactor, read_document(process)["data"], process
