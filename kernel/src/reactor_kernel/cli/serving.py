@@ -69,8 +69,9 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
         raise CliError(
             "SERVER_ERROR",
             f"migration {where} failed: {error.message}",
+            hint=error.error_hint,
             details={"server_code": error.error_code, **error.details},
-            exit_code=ExitCode.FAILED,
+            exit_code=error.exit_code,
         ) from None
 
 

@@ -13,12 +13,10 @@ from reactor_auth.model import NOTIFY_CHANNEL
 from reactor_auth.queries import keys as sql
 from reactor_auth.sealing import SealBroken, Sealer
 from reactor_kernel.api import (
-    BootError,
     Clock,
     Database,
     DatabaseUnavailable,
     ExitCode,
-    Fault,
     InternalError,
     MigrationFailed,
     MigrationOutcome,
@@ -43,12 +41,14 @@ class SigningKeyUnusable(InternalError):
     code = "internal_error"
 
 
-class SigningKeyFailed(BootError, MigrationFailed):
-    """The boot stops with exit code 4.
+class SigningKeyFailed(MigrationFailed):
+    """The active signing key cannot be used, so the server does not start."""
 
-    Both kinds on purpose: a migration step reports failure as MigrationFailed and the migrator lets that pass, while
-    the server takes its exit code from a BootError.
-    """
+    hint = (
+        "restore the data key this database was made with ([auth] data_key), or sign everyone out and make a new key: "
+        "update _reactor_auth.signing_keys set rotated_at = now(), retired_at = now() where retired_at is null"
+    )
+    exit_code = ExitCode.SIGNING_KEY
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class SigningKeys:
             self.reload()
             self.signer()
         except SigningKeyUnusable as fault:
-            raise SigningKeyFailed([_boot_fault(fault.message)]) from fault
+            raise SigningKeyFailed(fault.message, details={"revision": STEP}) from fault
         return MigrationOutcome(applied=(STEP,)) if made else MigrationOutcome(skipped=(STEP,))
 
     def _generate(self) -> tuple[str, str, str]:
@@ -260,17 +260,3 @@ def _yes(results: list[RawResult]) -> bool:
 
 def _purpose(kid: str) -> str:
     return f"signing_key:{kid}"
-
-
-def _boot_fault(message: str) -> Fault:
-    return Fault(
-        category="boot",
-        plugin="auth",
-        subject="auth.data_key",
-        message=message,
-        fix=(
-            "restore the data key this database was made with, or sign everyone out and make a new key: "
-            "update _reactor_auth.signing_keys set rotated_at = now(), retired_at = now() where retired_at is null"
-        ),
-        exit_code=ExitCode.SIGNING_KEY,
-    )
