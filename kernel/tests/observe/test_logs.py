@@ -43,7 +43,7 @@ def configured() -> Iterator[Callable[..., tuple[io.StringIO, LogRing]]]:
     }
 
     def configure(**config: Any) -> tuple[io.StringIO, LogRing]:
-        stream, ring = io.StringIO(), LogRing(size=1 << 20)
+        stream, ring = io.StringIO(), LogRing(size=1 << 20, first_id=1)
         if "filter" in config:
             config["filter"] = parse_log_filter(config["filter"])
         configure_logging(TracingConfig(**{"fmt": "json", **config}), ring=ring, stream=stream)
