@@ -105,7 +105,7 @@ def test_a_plugin_for_a_newer_kernel_says_to_upgrade_the_kernel(distribution: Di
     distribution("thing", GOOD.format(name="thing").replace("(1, 0)", "(1, 99)"))
     kernel = scanned(tmp_path, thing={})
     assert said(kernel) == (
-        f"plugin error: thing 1.2: was written for kernel API 1.99; this kernel offers 1.0 ({place(tmp_path, 'thing')})\n"
+        f"plugin error: thing 1.2: was written for kernel API 1.99; this kernel offers 1.1 ({place(tmp_path, 'thing')})\n"
         "  fix: pip install --upgrade reactor-kernel"
     )
 
@@ -114,7 +114,7 @@ def test_a_plugin_for_an_older_major_api_says_to_upgrade_the_plugin(distribution
     distribution("thing", GOOD.format(name="thing").replace("(1, 0)", "(0, 9)"))
     kernel = scanned(tmp_path, thing={})
     assert said(kernel) == (
-        f"plugin error: thing 1.2: was written for kernel API 0.9; this kernel offers 1.0 ({place(tmp_path, 'thing')})\n"
+        f"plugin error: thing 1.2: was written for kernel API 0.9; this kernel offers 1.1 ({place(tmp_path, 'thing')})\n"
         "  fix: pip install --upgrade reactor-thing"
     )
 
@@ -343,8 +343,6 @@ def test_an_optional_plugin_fails_alone_and_says_why(distribution: Distribution,
     }
 
 
-def test_what_requires_a_failed_optional_plugin_fails_with_its_reason(
-    distribution: Distribution, tmp_path: Path
 def test_what_is_healthy_stays_so_beside_a_failed_optional_plugin(kernel_factory: KernelFactory) -> None:
     def explode(self: object, ctx: PluginContext) -> Iterable[Mount]:
         raise RuntimeError("no ink")
@@ -388,6 +386,8 @@ def test_what_is_healthy_stays_so_beside_a_failed_optional_plugin(kernel_factory
     }
 
 
+def test_what_requires_a_failed_optional_plugin_fails_with_its_reason(
+    distribution: Distribution, tmp_path: Path
 ) -> None:
     distribution("broken", "import no_such_library_qz")
     distribution("upper", GOOD.format(name="upper").replace("api=(1, 0)", "api=(1, 0), requires=('broken',)"))

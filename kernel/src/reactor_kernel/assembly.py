@@ -112,6 +112,7 @@ def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, Pl
             clock=kernel.clock,
             leader=kernel.leader,
             permissions=permissions,
+            draining=lambda: kernel.draining,
         )
     return contexts
 
