@@ -22,6 +22,7 @@ def own_place() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # installs distributions from their sources and their index
 def test_reactor_hello_passes_its_tests_in_its_own_environment(own_place: Path) -> None:
     """Installed as a user installs it: with what its metadata asks for and nothing else of this repository."""
     place = own_place / "venv"

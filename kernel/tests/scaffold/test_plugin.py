@@ -96,6 +96,7 @@ def own_place() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # installs distributions from their sources and their index
 def test_a_new_plugin_passes_its_tests_and_serves_in_an_environment_of_its_own(own_place: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("REACTOR_", "PYTHON"))}
 
