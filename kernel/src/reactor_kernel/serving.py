@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reactor_kernel.contributions import ServerEngine
-from reactor_kernel.errors import BootError, ExitCode, Fault
+from reactor_kernel.errors import BootError, ExitCode, Fault, MigrationFailed
 from reactor_kernel.kernel import Kernel, Stage
 
 if TYPE_CHECKING:
+    from reactor_kernel.config.loader import RawConfig
     from reactor_kernel.http.app import WsgiApp
 
 
@@ -106,6 +107,25 @@ def configure(kernel: Kernel) -> None:
     unset = kernel.raw.origin("tracing.fmt").source == "default"
     pretty = sys.stderr.isatty() if unset else kernel.config.tracing.fmt == "pretty"
     configure_logging(kernel.config.tracing, ring=kernel.ring, pretty=pretty)
+
+
+def run(raw: RawConfig) -> int:
+    """Serve a project as `reactor serve` does, until told to stop; faults go to stderr, and the exit code is returned.
+
+    For programs that embed the server: what is configured is loaded with `reactor_kernel.config.loader.load`. SIGTERM and SIGINT
+    end it, so it is called on the main thread.
+    """
+    try:
+        return Kernel(raw).serve()
+    except KeyboardInterrupt:  # while it was starting
+        return ExitCode.OK
+    except BootError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except MigrationFailed as error:
+        fix = f"\n  fix: {error.error_hint}" if error.error_hint else ""
+        sys.stderr.write(f"migration error: {error.message}{fix}\n")
+        return error.exit_code
 
 
 def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], None] | None = None) -> int:
