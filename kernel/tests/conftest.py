@@ -15,11 +15,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from reactor_kernel.embedded.postgres import EmbeddedPostgres
 from reactor_kernel.embedded.settings import SUPERUSER
 from reactor_kernel.testing import free_port
 from reactor_kernel.testing.postgres import spare_the_disk
+
+# How long an example takes depends on what else the machine does; speed is measured in bench/.
+settings.register_profile("reactor", settings(), deadline=None)
+settings.load_profile("reactor")
 
 _DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 _COUNT = iter(range(1_000_000))
