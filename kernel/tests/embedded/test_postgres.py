@@ -427,3 +427,25 @@ def test_nothing_answers_where_there_is_no_socket(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(tmp_path / ".s.PGSQL.5432"))
         assert answers(tmp_path) is False
+
+
+@pytest.mark.faults
+def test_a_damaged_pid_file_beside_what_a_killed_server_left_is_made_good(embedded: EmbeddedPostgres) -> None:
+    embedded.start()
+    pid = int((embedded.data / "postmaster.pid").read_text().split()[0])
+    # Stopped, its backends cannot notice that their server is gone.
+    left = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _parent(entry) == pid]
+    assert left
+    for child in left:
+        os.kill(child, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    (embedded.data / "postmaster.pid").write_text("")
+    with psycopg.connect(embedded.start()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

@@ -127,14 +127,20 @@ class Cluster:
         failures = 0
         while (found := self._settled(deadline)) is None:
             self._clear_stale_locks()
-            self._launch()
-            if (found := self._await_ready(deadline)) is not None:
+            refused: BootError | None = None
+            try:
+                self._launch()
+            except (
+                BootError
+            ) as refusal:  # as of a lock file that names nobody, while what it belonged to is still leaving
+                refused = refusal
+            if refused is None and (found := self._await_ready(deadline)) is not None:
                 break
             # Backends of a killed server hold its memory, and its own number stays taken until it is buried: end the former
             # and look once more. A start that fails for a reason of its own fails again.
             failures += not end_processes_in(self.data)
             if failures == 2 or time.monotonic() > deadline:
-                raise _fault("Postgres does not start", detail=self._start_log())
+                raise refused or _fault("Postgres does not start", detail=self._start_log())
         return found
 
     def _settled(self, deadline: float) -> Postmaster | None:
