@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class PluginContext:
         clock: time.
         leader: which tasks this process leads.
         permissions: every permission the enabled plugins declared, with its meaning.
+        draining: tells whether this process is about to end; what an `EventStream` asks.
     """
 
     info: PluginInfo
@@ -42,3 +44,4 @@ class PluginContext:
     clock: Clock
     leader: Leader
     permissions: dict[str, str]
+    draining: Callable[[], bool] = lambda: False
