@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from reactor_auth.http.credentials import Credentials
 
 
+SETTLING_SECS = 0.5
+"""How long after its start a server is left to answer before what it will need later is loaded."""
+
+
 class AuthPlugin:
     """Identity: users, sessions, tokens, organisations, roles and permissions."""
 
@@ -141,6 +145,8 @@ class AuthPlugin:
         auth = self._auth(ctx)
 
         def sweep(stop: StopSignal) -> None:
+            if stop.wait(SETTLING_SECS):  # the first requests need not wait for its imports
+                return
             from reactor_auth.sweeping import Sweeper
 
             Sweeper(auth).run(stop)
@@ -173,5 +179,7 @@ class AuthPlugin:
     def reactor_started(self, ctx: PluginContext) -> None:
         import threading
 
-        # In a thread of its own: the server already answers, and the first sign-in need not wait for imports.
-        threading.Thread(target=self._auth(ctx).warm_up, name="auth-warm-up", daemon=True).start()
+        # A little later and in a thread of its own: neither the server's first answer nor the first sign-in waits for imports.
+        timer = threading.Timer(SETTLING_SECS, self._auth(ctx).warm_up)
+        timer.name, timer.daemon = "auth-warm-up", True
+        timer.start()
