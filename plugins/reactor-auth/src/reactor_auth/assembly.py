@@ -11,6 +11,7 @@ from reactor_auth.metrics import AuthMetrics
 from reactor_auth.passwords import Passwords
 from reactor_auth.resolver import Resolver
 from reactor_auth.sealing import Sealer
+from reactor_auth.seen import LastSeen
 from reactor_auth.signing import SigningKeys
 from reactor_auth.tokens import AccessTokens
 from reactor_kernel.api import PluginContext
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
+    from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
 
 
@@ -38,7 +40,8 @@ class Auth:
         self.sealer = Sealer(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
-        self.resolver = Resolver(ctx.db, self.tokens, ctx.clock)
+        self.seen = LastSeen(ctx.db, ctx.clock, ctx.log)
+        self.resolver = Resolver(ctx.db, self.tokens, ctx.clock, self.seen.note)
         self.changes = Changes(self.resolver, self.keys)
         self.changes.listen(ctx.db)
         self.passwords = Passwords(config.password)
@@ -74,6 +77,13 @@ class Auth:
             self.audit,
             self.changes,
         )
+
+    @cached_property
+    def session_list(self) -> SessionList:
+        """Sessions as their users see them."""
+        from reactor_auth.service.session_list import SessionList
+
+        return SessionList(self.config, self.db, self.clock, self.sessions)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+MIN_SESSION_SECS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class PasswordConfig:
@@ -70,13 +72,19 @@ class AuthConfig:
     public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
     jwt_issuer: str = field(default="reactor-auth", metadata={"doc": "the `iss` claim"})
     jwt_audience: str = field(default="reactor", metadata={"doc": "the `aud` claim"})
-    access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 60, "max": 86400})
+    access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 5, "max": 86400})
     refresh_ttl_secs: int = field(
         default=2592000, metadata={"doc": "life of a refresh token, restarted by each use", "min": 60}
     )
     refresh_reuse_grace_secs: int = field(
         default=10,
         metadata={"doc": "how long a used refresh token still gives the same successor", "min": 0, "max": 120},
+    )
+    session_max_secs: int = field(
+        default=0, metadata={"doc": "life of a session, however much it is used; 0 = without bound", "min": 0}
+    )
+    session_idle_secs: int = field(
+        default=0, metadata={"doc": "how long a session may lie unused; 0 = as long as its refresh token", "min": 0}
     )
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
@@ -97,6 +105,11 @@ class AuthConfig:
                 yield key, "must not be empty"
         if self.access_ttl_secs > self.refresh_ttl_secs:
             yield "access_ttl_secs", "must not be longer than refresh_ttl_secs"
+        if 0 < self.session_max_secs < MIN_SESSION_SECS:
+            yield "session_max_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
+        if 0 < self.session_idle_secs < MIN_SESSION_SECS:
+            # Use is stored once a minute; a shorter idle time could not be told from use.
+            yield "session_idle_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
         if self.require_verified_email:
             yield "require_verified_email", "needs e-mail, which is not supported by this version of reactor-auth"
         if self.smtp is not None:

@@ -28,6 +28,7 @@ __all__ = [
     "PermissionDenied",
     "RefreshTokenReuse",
     "RoleNotFound",
+    "SessionNotFound",
     "SessionRevoked",
     "SignUpDisabled",
     "TokenExpired",
@@ -134,6 +135,12 @@ class RoleNotFound(NotFound):
     """There is no such role in this organisation."""
 
     code = "role_not_found"
+
+
+class SessionNotFound(NotFound):
+    """The caller has no such session that is still live."""
+
+    code = "session_not_found"
 
 
 class MembershipNotFound(NotFound):

@@ -146,6 +146,7 @@ class AuthPlugin:
             Sweeper(auth).run(stop)
 
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
+        yield BackgroundService("auth-last-seen", auth.seen.run)
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:

@@ -60,13 +60,22 @@ class AccessTokens:
         self._clock = clock
 
     def issue(
-        self, signer: Signer, user: User, session_id: UUID, amr: Sequence[str], orgs: Sequence[UUID]
+        self,
+        signer: Signer,
+        user: User,
+        session_id: UUID,
+        amr: Sequence[str],
+        orgs: Sequence[UUID],
+        *,
+        not_after: datetime | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires."""
+        """Sign a token for a session that ends `not_after`; return it with the instant it expires."""
         from joserfc import jws
 
         issued = int(self._clock.now().timestamp())
         expires = issued + self._config.access_ttl_secs
+        if not_after is not None:
+            expires = min(expires, int(not_after.timestamp()))
         claims: dict[str, Any] = {
             "sub": f"user_{user.id}",
             "iss": self._config.jwt_issuer,
