@@ -19,6 +19,7 @@ from reactor_kernel.api import PluginContext
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
+    from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
@@ -60,6 +61,13 @@ class Auth:
         from reactor_auth.limits import RateLimiter
 
         return RateLimiter(self.db, self.clock)
+
+    @cached_property
+    def rotation(self) -> KeyRotation:
+        """The renewal of signing keys."""
+        from reactor_auth.rotation import KeyRotation
+
+        return KeyRotation(self.config, self.db, self.clock, self.keys, self.audit, self.changes, self.metrics)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -121,6 +129,12 @@ class Auth:
         from reactor_auth.service.members import Members
 
         return Members(self.db, self.clock, self.audit, self.changes)
+
+    def measure_keys(self) -> None:
+        """Set the metrics of the key set."""
+        since = self.keys.signing_since()
+        age = 0.0 if since is None else max(0.0, self.clock.now().timestamp() - since)
+        self.metrics.key_set(self.keys.published(), age)
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

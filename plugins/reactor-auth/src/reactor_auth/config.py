@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+# Clocks may differ by this much wherever instants are compared (decision 43).
+LEEWAY_SECS = 30
 MIN_SESSION_SECS = 300
 
 
@@ -86,6 +88,16 @@ class AuthConfig:
     session_idle_secs: int = field(
         default=0, metadata={"doc": "how long a session may lie unused; 0 = as long as its refresh token", "min": 0}
     )
+    key_rotation_secs: int = field(
+        default=7776000, metadata={"doc": "how long a signing key signs; 0 = until it is rotated by hand", "min": 0}
+    )
+    key_lead_secs: int = field(
+        default=600,
+        metadata={"doc": "how long a new key is published before it signs", "min": 0, "max": 604800},
+    )
+    key_overlap_secs: int = field(
+        default=604800, metadata={"doc": "how long a key verifies after it signed last", "min": 1}
+    )
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
     password: PasswordConfig = field(default_factory=PasswordConfig)
@@ -105,6 +117,11 @@ class AuthConfig:
                 yield key, "must not be empty"
         if self.access_ttl_secs > self.refresh_ttl_secs:
             yield "access_ttl_secs", "must not be longer than refresh_ttl_secs"
+        if self.key_overlap_secs < self.access_ttl_secs + LEEWAY_SECS:
+            # Otherwise good tokens would be refused when their key is withdrawn.
+            yield "key_overlap_secs", f"must be at least access_ttl_secs + {LEEWAY_SECS}"
+        if self.key_rotation_secs and self.key_rotation_secs <= self.key_lead_secs:
+            yield "key_rotation_secs", "must be 0 or longer than key_lead_secs"
         if 0 < self.session_max_secs < MIN_SESSION_SECS:
             yield "session_max_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
         if 0 < self.session_idle_secs < MIN_SESSION_SECS:

@@ -28,6 +28,7 @@ __all__ = [
     "PermissionDenied",
     "RefreshTokenReuse",
     "RoleNotFound",
+    "RotationPending",
     "SessionNotFound",
     "SessionRevoked",
     "SignUpDisabled",
@@ -159,6 +160,13 @@ class OrgSlugExists(Conflict):
     """An organisation with this slug exists already."""
 
     code = "org_slug_exists"
+
+
+class RotationPending(Conflict):
+    """A new signing key is published already and does not sign yet."""
+
+    code = "rotation_pending"
+    hint = 'Wait until it does, or send {"compromised": true} to replace every key at once.'
 
 
 class TooManyAttempts(RateLimited):

@@ -7,6 +7,9 @@ from reactor_kernel.api import MetricsRegistry
 SIGN_INS = "reactor_auth_sign_ins_total"
 REFRESHES = "reactor_auth_refreshes_total"
 CACHED = "reactor_auth_identities_cached"
+ROTATIONS = "reactor_auth_key_rotations_total"
+KEYS_PUBLISHED = "reactor_auth_signing_keys"
+KEY_AGE = "reactor_auth_signing_key_age_seconds"
 
 
 class AuthMetrics:
@@ -16,6 +19,9 @@ class AuthMetrics:
         self._sign_ins = registry.counter(SIGN_INS, "Sign-ins with a password, by outcome", ("outcome",))
         self._refreshes = registry.counter(REFRESHES, "Exchanges of refresh tokens, by outcome", ("outcome",))
         self._cached = registry.gauge(CACHED, "Identities in this process' cache")
+        self._rotations = registry.counter(ROTATIONS, "New signing keys, by what asked for them", ("trigger",))
+        self._keys_published = registry.gauge(KEYS_PUBLISHED, "Keys that verify access tokens")
+        self._key_age = registry.gauge(KEY_AGE, "How long the signing key has been signing")
 
     def signed_in(self, outcome: str) -> None:
         """Count a sign-in."""
@@ -28,3 +34,12 @@ class AuthMetrics:
     def cached(self, entries: int) -> None:
         """Set the size of the identity cache."""
         self._cached.set(entries)
+
+    def rotated(self, trigger: str) -> None:
+        """Count a new signing key; the trigger is `admin`, `scheduled` or `compromised`."""
+        self._rotations.labels(trigger).inc()
+
+    def key_set(self, published: int, age: float) -> None:
+        """Set the number of keys and the age of the signing one."""
+        self._keys_published.set(published)
+        self._key_age.set(age)

@@ -64,9 +64,49 @@ PATHS: dict[str, Json] = {
             ),
         }
     },
+    "/_admin/rotate-keys": {
+        "post": {
+            "tags": ["auth"],
+            "security": [{"bearerAuth": []}],
+            "summary": "Publish a new signing key, which signs a while later; or replace all keys at once",
+            "requestBody": {
+                "required": False,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AuthRotateKeys"}}},
+            },
+            "responses": _responses(
+                {
+                    "200": {
+                        "description": "Done",
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AuthRotation"}}},
+                    }
+                },
+                _NOT_VALID,
+                (401, "The admin token is missing or wrong"),
+                (403, "The caller is on another machine"),
+                (409, "A new key is published already and does not sign yet"),
+            ),
+        }
+    },
 }
 
 SCHEMAS: dict[str, Json] = {
+    "AuthRotateKeys": {
+        "type": "object",
+        "properties": {
+            "lead_secs": {"type": "integer", "minimum": 0, "maximum": 604800},
+            "compromised": {"type": "boolean", "description": "refuse at once what the present keys signed"},
+        },
+    },
+    "AuthRotation": {
+        "type": "object",
+        "properties": {
+            "kid": _TEXT,
+            "activates_at": _INSTANT,
+            "previous_kid": {"type": ["string", "null"]},
+            "previous_retires_at": _INSTANT,
+        },
+        "required": ["kid", "activates_at", "previous_kid", "previous_retires_at"],
+    },
     "AuthLiveSession": {
         "type": "object",
         "properties": {
@@ -81,5 +121,5 @@ SCHEMAS: dict[str, Json] = {
             "current": {"type": "boolean", "description": "whether it is the session of this request"},
         },
         "required": ["id", "created_at", "last_seen_at", "ip", "user_agent", "amr", "current"],
-    }
+    },
 }

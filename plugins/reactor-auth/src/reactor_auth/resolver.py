@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 
 from reactor_auth.cache import TaggedCache
+from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
 from reactor_auth.queries import access as sql
 from reactor_auth.signing import MAX_AGE_SECS
-from reactor_auth.tokens import LEEWAY_SECS, AccessTokens, Verified
+from reactor_auth.tokens import AccessTokens, Verified
 from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, InvalidCredential, RawResult
 
 IDENTITY_TTL_SECS = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reactor_auth.assembly import Auth
+from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.limits import LONGEST_WINDOW
 from reactor_auth.queries import sweep as sql
-from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from reactor_auth.config import AuthConfig
+from reactor_auth.config import LEEWAY_SECS, AuthConfig
 from reactor_auth.errors import TokenExpired
 from reactor_auth.model import User
 from reactor_auth.signing import ALGORITHM, Signer, SigningKeys
@@ -21,7 +21,6 @@ from reactor_kernel.api import Claims, Clock, InvalidCredential
 if TYPE_CHECKING:
     from joserfc.jwk import GuestProtocol, RSAKey
 
-LEEWAY_SECS = 30
 # The `orgs` claim is informational (membership is read from the database) and must not outgrow a header.
 MAX_ORGS_CLAIMED = 50
 MAX_LENGTH = 8192

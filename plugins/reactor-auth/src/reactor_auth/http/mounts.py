@@ -9,6 +9,7 @@ from reactor_auth.http import (
     key_routes,
     org_routes,
     permission_routes,
+    rotation_routes,
     session_list_routes,
     session_routes,
     user_routes,
@@ -32,6 +33,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
+    yield Mount(f"{prefix}/_admin/rotate-keys", rotation_routes.RotateKeysResource(auth), access=Access.ADMIN)
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),

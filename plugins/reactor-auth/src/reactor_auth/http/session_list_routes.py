@@ -8,11 +8,12 @@ from reactor_auth.assembly import Auth
 from reactor_auth.errors import PermissionDenied, invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.model import Caller
-from reactor_auth.service.session_list import LiveSession
 from reactor_kernel.api import IdentityKind
 
 if TYPE_CHECKING:
     import falcon
+
+    from reactor_auth.service.session_list import LiveSession
 
 SCOPES = ("others", "all")
 
