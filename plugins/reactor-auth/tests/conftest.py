@@ -38,6 +38,7 @@ def auth_config() -> dict[str, Any]:
         "public_url": "http://127.0.0.1:8000/",
         "password": {"memory_kib": 8192, "iterations": 1},
         "limits": dict(NO_LIMITS),
+        "lockout": {"failures_per_place": 0, "failures_per_account": 0},
     }
 
 

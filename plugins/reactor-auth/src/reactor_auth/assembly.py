@@ -19,6 +19,7 @@ from reactor_kernel.api import PluginContext
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
+    from reactor_auth.lockout import Lockout
     from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.members import Members
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
+    from reactor_auth.service.sign_in_guard import SignInGuard
 
 
 class Auth:
@@ -60,7 +62,21 @@ class Auth:
         """Limits shared by all nodes."""
         from reactor_auth.limits import RateLimiter
 
-        return RateLimiter(self.db, self.clock)
+        return RateLimiter(self.db, self.clock, self.metrics)
+
+    @cached_property
+    def lockout(self) -> Lockout:
+        """Waits after failed sign-ins."""
+        from reactor_auth.lockout import Lockout
+
+        return Lockout(self.config.lockout, self.clock)
+
+    @cached_property
+    def guard(self) -> SignInGuard:
+        """Limits and waits of everything that tries a password."""
+        from reactor_auth.service.sign_in_guard import SignInGuard
+
+        return SignInGuard(self.config.limits, self.db, self.limiter, self.lockout, self.metrics)
 
     @cached_property
     def rotation(self) -> KeyRotation:
@@ -84,6 +100,8 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            self.lockout,
+            self.metrics,
         )
 
     @cached_property
@@ -98,7 +116,16 @@ class Auth:
         """Sign-up and sign-in."""
         from reactor_auth.service.accounts import Accounts
 
-        return Accounts(self.config, self.db, self.clock, self.passwords, self.sessions, self.limiter, self.audit)
+        return Accounts(
+            self.config,
+            self.db,
+            self.clock,
+            self.passwords,
+            self.sessions,
+            self.limiter,
+            self.audit,
+            self.guard,
+        )
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -114,6 +141,7 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            self.guard,
         )
 
     @cached_property

@@ -53,6 +53,20 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LockoutConfig:
+    """`[auth.lockout]`: waits after failed sign-ins, over all nodes together; 0 failures switch a wait off."""
+
+    failures_per_place: int = _limit(5, "failures of one account from one client address until it waits")
+    failures_per_account: int = _limit(20, "failures of one account from unknown client addresses until these wait")
+    first_wait_secs: int = _window(30, "the first wait; each further failure doubles it")
+    longest_wait_secs: int = _window(900, "the longest wait")
+    forget_secs: int = _window(86400, "how long failures are remembered after the last one")
+    known_place_secs: int = field(
+        default=7776000, metadata={"doc": "how long an address somebody signed in from is known", "min": 0}
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpConfig:
     """`[auth.smtp]`: read only to say clearly that this version cannot send mail."""
 
@@ -102,6 +116,7 @@ class AuthConfig:
     require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
     password: PasswordConfig = field(default_factory=PasswordConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    lockout: LockoutConfig = field(default_factory=LockoutConfig)
     smtp: SmtpConfig | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -122,6 +137,8 @@ class AuthConfig:
             yield "key_overlap_secs", f"must be at least access_ttl_secs + {LEEWAY_SECS}"
         if self.key_rotation_secs and self.key_rotation_secs <= self.key_lead_secs:
             yield "key_rotation_secs", "must be 0 or longer than key_lead_secs"
+        if self.lockout.longest_wait_secs > self.lockout.forget_secs:
+            yield "lockout.forget_secs", "must not be shorter than longest_wait_secs"
         if 0 < self.session_max_secs < MIN_SESSION_SECS:
             yield "session_max_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
         if 0 < self.session_idle_secs < MIN_SESSION_SECS:

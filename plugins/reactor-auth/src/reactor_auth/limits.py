@@ -12,12 +12,11 @@ from uuid import UUID
 
 from reactor_auth.config import LimitsConfig
 from reactor_auth.errors import TooManyAttempts
+from reactor_auth.metrics import AuthMetrics
 from reactor_auth.queries import limits as sql
 from reactor_kernel.api import Clock, Database, Tx
 
 MINUTE = 60
-# No window is longer; what is older than two of them counts for nothing.
-LONGEST_WINDOW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,11 @@ def for_address(action: str, address: str | None, attempts: int, window_secs: in
     return Limit(f"{action}:address:{network(address)}", attempts if address else 0, window_secs)
 
 
+def for_place(action: str, email: str, address: str | None, attempts: int, window_secs: int = MINUTE) -> Limit:
+    """Limit by e-mail and client address together, for places whose user others must not lock out."""
+    return Limit(f"{action}:place:{fingerprint(f'{network(address)} {email}')}", attempts, window_secs)
+
+
 def for_mail(config: LimitsConfig, email: str) -> Limit:
     """Limit the mails somebody may have sent to one address: verification, password reset and one-time codes alike."""
     return for_account("mail", email, config.mail_per_account, config.mail_window_secs)
@@ -57,9 +61,10 @@ def for_second_factor(config: LimitsConfig, user_id: UUID) -> Limit:
 class RateLimiter:
     """Counts attempts in Postgres: this window's, plus the share of the last window's that is still within reach."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, metrics: AuthMetrics | None = None) -> None:
         self._db = db
         self._clock = clock
+        self._metrics = metrics
 
     def spend(self, limits: Iterable[Limit]) -> None:
         """Count one attempt, in a transaction of its own so that failing afterwards does not undo it.
@@ -83,7 +88,10 @@ class RateLimiter:
         start = datetime.fromtimestamp(now.timestamp() // window * window, UTC)
         row = tx.execute(sql.hit(limit.bucket, start, timedelta(seconds=window), limit.attempts + 1)).one()
         elapsed = max(0.0, (now - row.window_start).total_seconds())
-        return seconds_to_wait(row.hits, row.previous_hits, elapsed, limit.attempts, window)
+        wait = seconds_to_wait(row.hits, row.previous_hits, elapsed, limit.attempts, window)
+        if wait and self._metrics is not None:
+            self._metrics.limited(limit.bucket.partition(":")[0])
+        return wait
 
 
 def seconds_to_wait(hits: int, previous: int, elapsed: float, limit: int, window: float = MINUTE) -> int:

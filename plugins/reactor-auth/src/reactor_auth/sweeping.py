@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from reactor_auth.assembly import Auth
 from reactor_auth.config import LEEWAY_SECS
-from reactor_auth.limits import LONGEST_WINDOW
 from reactor_auth.queries import sweep as sql
 from reactor_kernel.api import StopSignal
 
@@ -40,7 +39,8 @@ class Sweeper:
         for statement in (
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
-            sql.old_windows(now - 2 * LONGEST_WINDOW, STEP_ROWS),
+            sql.old_windows(now, STEP_ROWS),
+            sql.old_attempts(now, STEP_ROWS),
         ):
             more = True
             while more and not stop.is_set():

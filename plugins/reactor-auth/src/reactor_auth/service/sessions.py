@@ -16,6 +16,8 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, TooManyAttempts, UserDisabled
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
+from reactor_auth.lockout import Lockout
+from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
@@ -54,6 +56,8 @@ class Sessions:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        lockout: Lockout,
+        metrics: AuthMetrics,
     ) -> None:
         self._config = config
         self._db = db
@@ -64,6 +68,8 @@ class Sessions:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._lockout = lockout
+        self._metrics = metrics
         self._life = SessionLife(config.session_max_secs, config.session_idle_secs)
 
     def signer(self) -> Signer:
@@ -76,6 +82,8 @@ class Sessions:
         tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now))
         ends_at = self._life.ends_at(now)
         refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
+        if user.email:
+            self._lockout.settle(tx, user.email, origin)
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
@@ -206,6 +214,7 @@ class Sessions:
         tx.publish(
             "auth.session.revoked", SessionRevokedEvent(str(user_id), [str(session_id) for session_id in ids], reason)
         )
+        tx.after_commit(lambda: self._metrics.sessions_ended(reason, len(ids)))
         self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
 
     def _add_token(
