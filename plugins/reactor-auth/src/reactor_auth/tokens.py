@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The `orgs` claim is informational (membership is read from the database) and must not outgrow a header.
 MAX_ORGS_CLAIMED = 50
 MAX_LENGTH = 8192
+HEADER = frozenset({"typ", "alg", "kid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ class AccessTokens:
 
     def _key_for(self, signature: GuestProtocol) -> RSAKey:
         header = signature.headers()
-        if header.get("alg") != ALGORITHM:
+        # Everything else a header may carry (jwk, jku, x5u, x5c, crit, b64 …) only ever helps whoever forges tokens.
+        if header.get("alg") != ALGORITHM or not HEADER.issuperset(header):
             raise InvalidCredential("the access token is not a JSON Web Token signed with RS256")
         kid = header.get("kid")
         key = self._keys.verifier(kid) if isinstance(kid, str) else None
