@@ -38,12 +38,15 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """Whether an attempt may be made. `locks` says for what the next one waits how long, should this one fail."""
+class Standing:
+    """What is known of an account and of a place before an attempt; `wait` is 0 where it may be made."""
 
-    wait: int
+    place: str
+    account: str
+    there: Attempts
+    everywhere: Attempts
     known_place: bool
-    locks: dict[str, int]
+    wait: int
 
 
 def charged(attempts: Attempts, now: float, threshold: int, config: LockoutConfig) -> Attempts:
@@ -65,24 +68,26 @@ class Lockout:
         self._config = config
         self._clock = clock
 
-    def admit(self, tx: Tx, email: str, origin: Origin) -> Admission:
-        """Count an attempt for an e-mail address from a place, unless it must wait."""
+    def standing(self, tx: Tx, email: str, origin: Origin) -> Standing:
+        """Look whether an attempt may be made; until `tx` ends nobody else counts for this account."""
         place, account = _buckets(email, origin)
-        now, config = self._clock.now().timestamp(), self._config
+        now = self._clock.now().timestamp()
         there, everywhere = self._read(tx, place, account)
         known = origin.address is not None and there.known_until > now
         wait = there.wait(now) if known else max(there.wait(now), everywhere.wait(now))
-        if wait:
-            return Admission(wait, known, {})
-        there = charged(there, now, config.failures_per_place, config)
-        locks = {PLACE: there.wait(now)}
-        changed = {place: there}
-        if not known:
-            everywhere = charged(everywhere, now, config.failures_per_account, config)
+        return Standing(place, account, there, everywhere, known, wait)
+
+    def charge(self, tx: Tx, standing: Standing) -> dict[str, int]:
+        """Count an attempt as failed; return the seconds that the next one waits, by what waits, should it be so."""
+        now, config = self._clock.now().timestamp(), self._config
+        there = charged(standing.there, now, config.failures_per_place, config)
+        locks, changed = {PLACE: there.wait(now)}, {standing.place: there}
+        if not standing.known_place:
+            everywhere = charged(standing.everywhere, now, config.failures_per_account, config)
             locks[ACCOUNT] = everywhere.wait(now)
-            changed[account] = everywhere
+            changed[standing.account] = everywhere
         self._write(tx, changed, now)
-        return Admission(0, known, {scope: secs for scope, secs in locks.items() if secs})
+        return {scope: secs for scope, secs in locks.items() if secs}
 
     def settle(self, tx: Tx, email: str, origin: Origin) -> None:
         """Forget the failures of somebody who signed in, and know the place from now on.

@@ -109,6 +109,15 @@ def test_the_rate_of_an_account_is_not_spent_from_elsewhere_for_a_known_place(au
     assert statuses(at(HERE), RIGHT, 1) == [200]
 
 
+def test_what_a_limit_refuses_is_no_failure(auth_config, request, frozen_clock):
+    auth_config["limits"]["login_per_account"] = 2
+    api, at = request.getfixturevalue("api"), request.getfixturevalue("at")
+    api.sign_up("ann@example.com")
+    assert statuses(at(HERE), WRONG, 9) == [401] * 2 + [429] * 7
+    frozen_clock.advance(minutes=2)
+    assert statuses(at(HERE), RIGHT, 1) == [200]
+
+
 def test_a_place_is_known_for_a_while_only(auth_config, request, frozen_clock):
     auth_config["lockout"]["known_place_secs"] = 3600
     api, at = request.getfixturevalue("api"), request.getfixturevalue("at")

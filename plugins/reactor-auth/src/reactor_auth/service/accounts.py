@@ -10,13 +10,12 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import EmailExists, InvalidCredentials, SignUpDisabled, UserDisabled
 from reactor_auth.events import UserCreated
 from reactor_auth.limits import RateLimiter
-from reactor_auth.lockout import Admission
 from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.queries import users as sql
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
-from reactor_auth.service.sign_in_guard import SignInGuard
+from reactor_auth.service.sign_in_guard import Admission, SignInGuard
 from reactor_kernel.api import Clock, Database, uuid7
 
 PASSWORD = ("pwd",)

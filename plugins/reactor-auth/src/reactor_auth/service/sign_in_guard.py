@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from reactor_auth import limits
 from reactor_auth.config import LimitsConfig
 from reactor_auth.errors import TooManyAttempts
 from reactor_auth.limits import RateLimiter
-from reactor_auth.lockout import Admission, Lockout
+from reactor_auth.lockout import Lockout, Standing
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Origin
 from reactor_kernel.api import Database, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An attempt that may be made. `locks` are the seconds the next one waits, by what waits, should this one fail."""
+
+    locks: dict[str, int]
 
 
 class SignInGuard:
@@ -35,20 +44,22 @@ class SignInGuard:
         """
         config = self._config
         with self._db.begin() as tx:
-            wait, admission = 0, None
+            wait = 0
             if by_address:
                 address = limits.for_address(
                     "login", origin.address, config.login_per_address, config.login_window_secs
                 )
                 wait = self._limiter.count(tx, address)
-            if not wait:
-                admission = self._lockout.admit(tx, email, origin)
-                wait = admission.wait
-            if not wait and admission is not None:
-                wait = self._limiter.count(tx, self._limit(email, origin, admission))
-        if wait or admission is None:
-            raise TooManyAttempts(wait)
-        return admission
+            admission = None if wait else self._admit(tx, email, origin)
+        if isinstance(admission, Admission):
+            return admission
+        raise TooManyAttempts(wait or admission or 1)
+
+    def _admit(self, tx: Tx, email: str, origin: Origin) -> Admission | int:
+        """Return the seconds to wait, or count the attempt."""
+        standing = self._lockout.standing(tx, email, origin)
+        wait = standing.wait or self._limiter.count(tx, self._limit(email, origin, standing))
+        return wait or Admission(self._lockout.charge(tx, standing))
 
     def failed(self, admission: Admission) -> dict[str, int]:
         """Count the waits a failure brought about; return them in seconds, by what waits, for the audit log."""
@@ -60,8 +71,8 @@ class SignInGuard:
         """Forget the failures of somebody who proved the password."""
         self._lockout.settle(tx, email, origin)
 
-    def _limit(self, email: str, origin: Origin, admission: Admission) -> limits.Limit:
+    def _limit(self, email: str, origin: Origin, standing: Standing) -> limits.Limit:
         attempts, window = self._config.login_per_account, self._config.login_window_secs
-        if admission.known_place:
+        if standing.known_place:
             return limits.for_place("login", email, origin.address, attempts, window)
         return limits.for_account("login", email, attempts, window)
