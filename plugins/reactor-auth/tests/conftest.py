@@ -19,7 +19,15 @@ settings.load_profile("reactor")
 
 DATA_KEY = base64.b64encode(bytes(range(32))).decode()
 PASSWORD = "correct horse"
-NO_LIMITS = {"login_per_account": 0, "login_per_address": 0, "signup_per_address": 0, "refresh_per_session": 0}
+NO_LIMITS = {
+    "login_per_account": 0,
+    "login_per_address": 0,
+    "signup_per_address": 0,
+    "refresh_per_session": 0,
+    "mail_per_account": 0,
+    "verify_per_address": 0,
+    "second_factor_per_user": 0,
+}
 
 
 @pytest.fixture
@@ -35,6 +43,7 @@ def auth_config() -> dict[str, Any]:
         "public_url": "http://127.0.0.1:8000/",
         "password": {"memory_kib": 8192, "iterations": 1},
         "limits": dict(NO_LIMITS),
+        "lockout": {"failures_per_place": 0, "failures_per_account": 0},
     }
 
 

@@ -11,6 +11,7 @@ from reactor_auth.metrics import AuthMetrics
 from reactor_auth.passwords import Passwords
 from reactor_auth.resolver import Resolver
 from reactor_auth.sealing import Sealer
+from reactor_auth.seen import LastSeen
 from reactor_auth.signing import SigningKeys
 from reactor_auth.tokens import AccessTokens
 from reactor_kernel.api import PluginContext
@@ -18,11 +19,15 @@ from reactor_kernel.api import PluginContext
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
+    from reactor_auth.lockout import Lockout
+    from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
+    from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
+    from reactor_auth.service.sign_in_guard import SignInGuard
 
 
 class Auth:
@@ -38,7 +43,8 @@ class Auth:
         self.sealer = Sealer(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
-        self.resolver = Resolver(ctx.db, self.tokens, ctx.clock)
+        self.seen = LastSeen(ctx.db, ctx.clock, ctx.log)
+        self.resolver = Resolver(ctx.db, self.tokens, ctx.clock, self.seen.note)
         self.changes = Changes(self.resolver, self.keys)
         self.changes.listen(ctx.db)
         self.passwords = Passwords(config.password)
@@ -56,7 +62,28 @@ class Auth:
         """Limits shared by all nodes."""
         from reactor_auth.limits import RateLimiter
 
-        return RateLimiter(self.db, self.clock)
+        return RateLimiter(self.db, self.clock, self.metrics)
+
+    @cached_property
+    def lockout(self) -> Lockout:
+        """Waits after failed sign-ins."""
+        from reactor_auth.lockout import Lockout
+
+        return Lockout(self.config.lockout, self.clock)
+
+    @cached_property
+    def guard(self) -> SignInGuard:
+        """Limits and waits of everything that tries a password."""
+        from reactor_auth.service.sign_in_guard import SignInGuard
+
+        return SignInGuard(self.config.limits, self.db, self.limiter, self.lockout, self.metrics)
+
+    @cached_property
+    def rotation(self) -> KeyRotation:
+        """The renewal of signing keys."""
+        from reactor_auth.rotation import KeyRotation
+
+        return KeyRotation(self.config, self.db, self.clock, self.keys, self.audit, self.changes, self.metrics)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -73,14 +100,32 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            self.lockout,
+            self.metrics,
         )
+
+    @cached_property
+    def session_list(self) -> SessionList:
+        """Sessions as their users see them."""
+        from reactor_auth.service.session_list import SessionList
+
+        return SessionList(self.config, self.db, self.clock, self.sessions)
 
     @cached_property
     def accounts(self) -> Accounts:
         """Sign-up and sign-in."""
         from reactor_auth.service.accounts import Accounts
 
-        return Accounts(self.config, self.db, self.clock, self.passwords, self.sessions, self.limiter, self.audit)
+        return Accounts(
+            self.config,
+            self.db,
+            self.clock,
+            self.passwords,
+            self.sessions,
+            self.limiter,
+            self.audit,
+            self.guard,
+        )
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -96,6 +141,7 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            self.guard,
         )
 
     @cached_property
@@ -111,6 +157,12 @@ class Auth:
         from reactor_auth.service.members import Members
 
         return Members(self.db, self.clock, self.audit, self.changes)
+
+    def measure_keys(self) -> None:
+        """Set the metrics of the key set."""
+        since = self.keys.signing_since()
+        age = 0.0 if since is None else max(0.0, self.clock.now().timestamp() - since)
+        self.metrics.key_set(self.keys.published(), age)
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

@@ -9,6 +9,9 @@ from reactor_auth.resolver import Resolver
 from reactor_auth.signing import SigningKeys
 from reactor_kernel.api import Database, Tx
 
+# The subject of everything that was verified: the key set changed.
+KEYS = "keys"
+
 
 def user(user_id: UUID) -> str:
     """The subject of everything cached about a user."""
@@ -49,7 +52,7 @@ class Changes:
 
     def heard(self, subject: str | None) -> None:
         """Drop what is cached about a subject; everything for None, which means that some may have been missed."""
-        if subject is None or subject == "keys":
+        if subject is None or subject == KEYS:
             self._keys.expire()
             self._resolver.forget_keys()
         else:

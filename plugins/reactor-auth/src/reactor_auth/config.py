@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+# Clocks may differ by this much wherever instants are compared (decision 43).
+LEEWAY_SECS = 30
+MIN_SESSION_SECS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class PasswordConfig:
@@ -19,14 +23,47 @@ class PasswordConfig:
     parallelism: int = field(default=1, metadata={"doc": "argon2id lanes", "min": 1, "max": 16})
 
 
+def _limit(default: int, doc: str) -> int:
+    value: int = field(default=default, metadata={"doc": doc, "min": 0})
+    return value
+
+
+def _window(default: int, doc: str) -> int:
+    value: int = field(default=default, metadata={"doc": doc, "min": 1, "max": 86400})
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """`[auth.limits]`: attempts per minute over all nodes together; 0 switches a limit off."""
+    """`[auth.limits]`: attempts per window over all nodes together; 0 switches a limit off. Windows are seconds."""
 
-    login_per_account: int = field(default=10, metadata={"doc": "sign-ins per e-mail address", "min": 0})
-    login_per_address: int = field(default=30, metadata={"doc": "sign-ins per client address", "min": 0})
-    signup_per_address: int = field(default=5, metadata={"doc": "sign-ups per client address", "min": 0})
-    refresh_per_session: int = field(default=60, metadata={"doc": "refreshes per session", "min": 0})
+    login_per_account: int = _limit(10, "sign-ins per e-mail address")
+    login_per_address: int = _limit(30, "sign-ins per client address")
+    login_window_secs: int = _window(60, "window of the sign-in limits")
+    signup_per_address: int = _limit(5, "sign-ups per client address")
+    signup_window_secs: int = _window(60, "window of the sign-up limit")
+    refresh_per_session: int = _limit(60, "refreshes per session")
+    refresh_window_secs: int = _window(60, "window of the refresh limit")
+    mail_per_account: int = _limit(3, "mails with links or codes per e-mail address")
+    mail_window_secs: int = _window(3600, "window of the mail limit")
+    verify_per_address: int = _limit(20, "one-time tokens presented per client address")
+    verify_window_secs: int = _window(60, "window of the one-time token limit")
+    second_factor_per_user: int = _limit(5, "second-factor attempts per user")
+    second_factor_window_secs: int = _window(300, "window of the second-factor limit")
+
+
+@dataclass(frozen=True, slots=True)
+class LockoutConfig:
+    """`[auth.lockout]`: waits after failed sign-ins, over all nodes together; 0 failures switch a wait off."""
+
+    failures_per_place: int = _limit(5, "failures of one account from one client address until it waits")
+    failures_per_account: int = _limit(20, "failures of one account from unknown client addresses until these wait")
+    first_wait_secs: int = _window(30, "the first wait; each further failure doubles it")
+    longest_wait_secs: int = _window(900, "the longest wait")
+    forget_secs: int = _window(86400, "how long failures are remembered after the last one")
+    known_place_secs: int = field(
+        default=7776000, metadata={"doc": "how long an address somebody signed in from is known", "min": 0}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +88,7 @@ class AuthConfig:
     public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
     jwt_issuer: str = field(default="reactor-auth", metadata={"doc": "the `iss` claim"})
     jwt_audience: str = field(default="reactor", metadata={"doc": "the `aud` claim"})
-    access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 60, "max": 86400})
+    access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 5, "max": 86400})
     refresh_ttl_secs: int = field(
         default=2592000, metadata={"doc": "life of a refresh token, restarted by each use", "min": 60}
     )
@@ -59,10 +96,27 @@ class AuthConfig:
         default=10,
         metadata={"doc": "how long a used refresh token still gives the same successor", "min": 0, "max": 120},
     )
+    session_max_secs: int = field(
+        default=0, metadata={"doc": "life of a session, however much it is used; 0 = without bound", "min": 0}
+    )
+    session_idle_secs: int = field(
+        default=0, metadata={"doc": "how long a session may lie unused; 0 = as long as its refresh token", "min": 0}
+    )
+    key_rotation_secs: int = field(
+        default=7776000, metadata={"doc": "how long a signing key signs; 0 = until it is rotated by hand", "min": 0}
+    )
+    key_lead_secs: int = field(
+        default=600,
+        metadata={"doc": "how long a new key is published before it signs", "min": 0, "max": 604800},
+    )
+    key_overlap_secs: int = field(
+        default=604800, metadata={"doc": "how long a key verifies after it signed last", "min": 1}
+    )
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
     password: PasswordConfig = field(default_factory=PasswordConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    lockout: LockoutConfig = field(default_factory=LockoutConfig)
     smtp: SmtpConfig | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -78,6 +132,18 @@ class AuthConfig:
                 yield key, "must not be empty"
         if self.access_ttl_secs > self.refresh_ttl_secs:
             yield "access_ttl_secs", "must not be longer than refresh_ttl_secs"
+        if self.key_overlap_secs < self.access_ttl_secs + LEEWAY_SECS:
+            # Otherwise good tokens would be refused when their key is withdrawn.
+            yield "key_overlap_secs", f"must be at least access_ttl_secs + {LEEWAY_SECS}"
+        if self.key_rotation_secs and self.key_rotation_secs <= self.key_lead_secs:
+            yield "key_rotation_secs", "must be 0 or longer than key_lead_secs"
+        if self.lockout.longest_wait_secs > self.lockout.forget_secs:
+            yield "lockout.forget_secs", "must not be shorter than longest_wait_secs"
+        if 0 < self.session_max_secs < MIN_SESSION_SECS:
+            yield "session_max_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
+        if 0 < self.session_idle_secs < MIN_SESSION_SECS:
+            # Use is stored once a minute; a shorter idle time could not be told from use.
+            yield "session_idle_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
         if self.require_verified_email:
             yield "require_verified_email", "needs e-mail, which is not supported by this version of reactor-auth"
         if self.smtp is not None:

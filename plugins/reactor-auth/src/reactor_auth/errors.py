@@ -28,6 +28,8 @@ __all__ = [
     "PermissionDenied",
     "RefreshTokenReuse",
     "RoleNotFound",
+    "RotationPending",
+    "SessionNotFound",
     "SessionRevoked",
     "SignUpDisabled",
     "TokenExpired",
@@ -136,6 +138,12 @@ class RoleNotFound(NotFound):
     code = "role_not_found"
 
 
+class SessionNotFound(NotFound):
+    """The caller has no such session that is still live."""
+
+    code = "session_not_found"
+
+
 class MembershipNotFound(NotFound):
     """There is no such member of this organisation."""
 
@@ -152,6 +160,13 @@ class OrgSlugExists(Conflict):
     """An organisation with this slug exists already."""
 
     code = "org_slug_exists"
+
+
+class RotationPending(Conflict):
+    """A new signing key is published already and does not sign yet."""
+
+    code = "rotation_pending"
+    hint = 'Wait until it does, or send {"compromised": true} to replace every key at once.'
 
 
 class TooManyAttempts(RateLimited):

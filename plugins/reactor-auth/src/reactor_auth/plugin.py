@@ -152,6 +152,8 @@ class AuthPlugin:
             Sweeper(auth).run(stop)
 
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
+        yield BackgroundService("auth-last-seen", auth.seen.run)
+        yield BackgroundService("auth-key-rotation", lambda stop: auth.rotation.run(stop), leader_only=True)
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
@@ -160,6 +162,7 @@ class AuthPlugin:
         auth = self._auth(ctx)
         yield Probe("auth tables", lambda: probes.tables(auth))
         yield Probe("auth signing key", lambda: probes.signing_key(auth))
+        yield Probe("auth key rotation", lambda: probes.rotation(auth))
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
@@ -170,10 +173,11 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
-        from reactor_auth.metrics import CACHED
+        from reactor_auth.metrics import CACHED, KEY_AGE, KEYS_PUBLISHED
 
         auth = self._auth(ctx)
         yield MetricCollector((CACHED,), lambda: auth.metrics.cached(len(auth.resolver.identities)))
+        yield MetricCollector((KEYS_PUBLISHED, KEY_AGE), auth.measure_keys)
 
     @hookimpl
     def reactor_started(self, ctx: PluginContext) -> None:

@@ -11,6 +11,9 @@ from reactor_auth.queries import keys as sql
 from reactor_auth.signing import ALGORITHM, SigningKeyUnusable
 from reactor_kernel.api import ProbeResult, ReactorError, Readiness
 
+# A node may have been down when the rotation was due.
+ROTATION_GRACE_SECS = 3600
+
 
 def tables(auth: Auth) -> ProbeResult:
     """Look whether the tables are there."""
@@ -42,6 +45,22 @@ def signing_key(auth: Auth) -> ProbeResult:
     if echoed != challenge:
         return ProbeResult(Readiness.FAIL, f"what signing key {signer.kid} signs comes back changed")
     return ProbeResult(Readiness.OK, f"signing key {signer.kid} signs and verifies", {"kid": signer.kid})
+
+
+def rotation(auth: Auth) -> ProbeResult:
+    """Look whether the signing key is renewed in time."""
+    auth.keys.reload()
+    since, period = auth.keys.signing_since(), auth.config.key_rotation_secs
+    if since is None:
+        return ProbeResult(Readiness.FAIL, "no signing key is active")
+    age = int(auth.clock.now().timestamp() - since)
+    details = {"age_secs": age, "published": auth.keys.published()}
+    if not period:
+        return ProbeResult(Readiness.OK, "keys are rotated by hand ([auth] key_rotation_secs is 0)", details)
+    if age > period + ROTATION_GRACE_SECS:
+        late = f"the signing key is {age - period} s overdue; no node runs the service auth-key-rotation"
+        return ProbeResult(Readiness.WARN, f"{late}. Run: reactor auth rotate-keys", details)
+    return ProbeResult(Readiness.OK, f"the signing key is renewed in {max(0, period - age)} s", details)
 
 
 def health(auth: Auth) -> str | None:

@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 
 from reactor_auth.cache import TaggedCache
+from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
 from reactor_auth.queries import access as sql
 from reactor_auth.signing import MAX_AGE_SECS
-from reactor_auth.tokens import LEEWAY_SECS, AccessTokens, Verified
+from reactor_auth.tokens import AccessTokens, Verified
 from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, InvalidCredential, RawResult
 
 IDENTITY_TTL_SECS = 30.0
@@ -34,7 +35,10 @@ def parse_ref(text: str) -> UUID | str:
 class Resolver:
     """Turns access tokens into identities; what is returned is immutable and shared between requests."""
 
-    def __init__(self, db: Database, tokens: AccessTokens, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, tokens: AccessTokens, clock: Clock, note_use: Callable[[UUID], None] | None = None
+    ) -> None:
+        self._note_use = note_use
         self._db = db
         self._tokens = tokens
         self._now: Callable[[], float] = lambda: clock.now().timestamp()
@@ -72,6 +76,8 @@ class Resolver:
         generation = self.identities.generation
         verified = self.verify(token)
         identity = self._look_up(verified, org)
+        if self._note_use is not None:
+            self._note_use(verified.session_id)
         tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"]
         if identity.org_id is not None:
             tags.append(f"org:{identity.org_id}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reactor_auth.assembly import Auth
-from reactor_auth.limits import WINDOW
+from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.queries import sweep as sql
-from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
@@ -15,7 +14,7 @@ STEP_ROWS = 1000
 
 
 class Sweeper:
-    """Deletes expired refresh tokens, ended sessions and old rate windows, in steps of a thousand rows."""
+    """Ends sessions whose time is over; deletes expired tokens, ended sessions and old windows, a thousand at a time."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -28,7 +27,7 @@ class Sweeper:
                 self._auth.log.info("swept %d expired rows", removed)
 
     def sweep(self, stop: StopSignal) -> int:
-        """Sweep once; return how many rows went."""
+        """Sweep once; return how many rows ended or went."""
         config, now = self._auth.config, self._auth.clock.now()
         leeway = timedelta(seconds=LEEWAY_SECS)
         unseen_since = now - timedelta(seconds=config.refresh_ttl_secs) - leeway
@@ -36,11 +35,12 @@ class Sweeper:
         revoked_before = now - timedelta(seconds=config.access_ttl_secs) - 2 * leeway
         with self._auth.db.begin() as tx:
             tx.execute(sql.sealed_successors(now - timedelta(seconds=config.refresh_reuse_grace_secs)))
-        removed = 0
+        removed = self._auth.session_list.end_overdue(stop)
         for statement in (
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
-            sql.old_windows(now - 3 * WINDOW, STEP_ROWS),
+            sql.old_windows(now, STEP_ROWS),
+            sql.old_attempts(now, STEP_ROWS),
         ):
             more = True
             while more and not stop.is_set():

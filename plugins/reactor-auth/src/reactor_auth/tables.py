@@ -183,5 +183,19 @@ rate_windows = Table(
     Column("window_start", _INSTANT, nullable=False),
     Column("hits", Integer, nullable=False),
     Column("previous_hits", Integer, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
 )
-Index("rate_windows_window_start_idx", rate_windows.c.window_start)
+Index("rate_windows_expires_at_idx", rate_windows.c.expires_at)
+
+# Failed sign-ins of an account, and of an account at a place; `known_until` marks places somebody did sign in from.
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("bucket", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", _INSTANT, nullable=False),
+    Column("locked_until", _INSTANT, nullable=False),
+    Column("known_until", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+)
+Index("sign_in_attempts_expires_at_idx", sign_in_attempts.c.expires_at)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from reactor_auth.config import AuthConfig
+from reactor_auth.config import LEEWAY_SECS, AuthConfig
 from reactor_auth.errors import TokenExpired
 from reactor_auth.model import User
 from reactor_auth.signing import ALGORITHM, Signer, SigningKeys
@@ -21,10 +21,10 @@ from reactor_kernel.api import Claims, Clock, InvalidCredential
 if TYPE_CHECKING:
     from joserfc.jwk import GuestProtocol, RSAKey
 
-LEEWAY_SECS = 30
 # The `orgs` claim is informational (membership is read from the database) and must not outgrow a header.
 MAX_ORGS_CLAIMED = 50
 MAX_LENGTH = 8192
+HEADER = frozenset({"typ", "alg", "kid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,22 @@ class AccessTokens:
         self._clock = clock
 
     def issue(
-        self, signer: Signer, user: User, session_id: UUID, amr: Sequence[str], orgs: Sequence[UUID]
+        self,
+        signer: Signer,
+        user: User,
+        session_id: UUID,
+        amr: Sequence[str],
+        orgs: Sequence[UUID],
+        *,
+        not_after: datetime | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires."""
+        """Sign a token for a session that ends `not_after`; return it with the instant it expires."""
         from joserfc import jws
 
         issued = int(self._clock.now().timestamp())
         expires = issued + self._config.access_ttl_secs
+        if not_after is not None:
+            expires = min(expires, int(not_after.timestamp()))
         claims: dict[str, Any] = {
             "sub": f"user_{user.id}",
             "iss": self._config.jwt_issuer,
@@ -131,7 +140,8 @@ class AccessTokens:
 
     def _key_for(self, signature: GuestProtocol) -> RSAKey:
         header = signature.headers()
-        if header.get("alg") != ALGORITHM:
+        # Everything else a header may carry (jwk, jku, x5u, x5c, crit, b64 …) only ever helps whoever forges tokens.
+        if header.get("alg") != ALGORITHM or not HEADER.issuperset(header):
             raise InvalidCredential("the access token is not a JSON Web Token signed with RS256")
         kid = header.get("kid")
         key = self._keys.verifier(kid) if isinstance(kid, str) else None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
-from reactor_auth.http import key_routes, org_routes, permission_routes, session_routes, user_routes
+from reactor_auth.http import (
+    key_routes,
+    org_routes,
+    permission_routes,
+    rotation_routes,
+    session_list_routes,
+    session_routes,
+    user_routes,
+)
 from reactor_kernel.api import Access, Mount
 
 
@@ -25,9 +33,12 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
+    yield Mount(f"{prefix}/_admin/rotate-keys", rotation_routes.RotateKeysResource(auth), access=Access.ADMIN)
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
+        "/user/sessions": session_list_routes.SessionsResource(auth),
+        "/user/sessions/{session_id}": session_list_routes.SessionResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
         "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),

@@ -52,6 +52,8 @@ def presented(token_hash: bytes) -> Select[Any]:
             sessions.c.id.label("session_id"),
             sessions.c.amr,
             sessions.c.revoked_at,
+            sessions.c.created_at.label("session_created_at"),
+            sessions.c.last_seen_at.label("session_seen_at"),
             *USER_COLUMNS,
         )
         .select_from(refresh_tokens)

@@ -15,6 +15,7 @@ from reactor_auth.passwords import Passwords
 from reactor_auth.queries import users as sql
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
+from reactor_auth.service.sign_in_guard import Admission, SignInGuard
 from reactor_kernel.api import Clock, Database, uuid7
 
 PASSWORD = ("pwd",)
@@ -32,6 +33,7 @@ class Accounts:
         sessions: Sessions,
         limiter: RateLimiter,
         audit: AuditLog,
+        guard: SignInGuard,
     ) -> None:
         self._config = config
         self._db = db
@@ -40,6 +42,7 @@ class Accounts:
         self._sessions = sessions
         self._limiter = limiter
         self._audit = audit
+        self._guard = guard
 
     def sign_up(self, email: str, password: str, metadata: dict[str, Any], origin: Origin) -> tuple[User, Tokens]:
         """Make a user with a first session.
@@ -51,7 +54,10 @@ class Accounts:
             raise SignUpDisabled
         address = emails.demand(email)
         self._passwords.demand_strength(password)
-        self._limiter.spend([limits.for_address("signup", origin.address, self._config.limits.signup_per_address)])
+        rates = self._config.limits
+        self._limiter.spend(
+            [limits.for_address("signup", origin.address, rates.signup_per_address, rates.signup_window_secs)]
+        )
         password_hash = self._passwords.hash(password)
         signer = self._sessions.signer()
         with self._db.begin() as tx:
@@ -72,22 +78,17 @@ class Accounts:
             InvalidCredentials, UserDisabled, TooManyAttempts
         """
         address = emails.parse(email)
-        self._limiter.spend(
-            [
-                limits.for_account("login", address or email, self._config.limits.login_per_account),
-                limits.for_address("login", origin.address, self._config.limits.login_per_address),
-            ]
-        )
+        admission = self._guard.admit(address or email, origin)
         row = None
         if address is not None:
             with self._db.begin(readonly=True) as tx:
                 row = tx.execute(sql.by_email(address)).one_or_none()
         stored: str | None = row.password_hash if row else None
         if not self._passwords.fits(password, stored) or row is None or stored is None:
-            self._refuse(row.id if row else None, "wrong_password" if row else "unknown_email", origin)
+            self._refuse(row.id if row else None, "wrong_password" if row else "unknown_email", origin, admission)
             raise InvalidCredentials
         if row.disabled_at is not None:
-            self._refuse(row.id, "user_disabled", origin)
+            self._refuse(row.id, "user_disabled", origin, admission)
             raise UserDisabled
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         signer = self._sessions.signer()
@@ -102,6 +103,8 @@ class Accounts:
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 
-    def _refuse(self, actor: Any, reason: str, origin: Origin) -> None:
+    def _refuse(self, actor: Any, reason: str, origin: Origin, admission: Admission) -> None:
+        waits = self._guard.failed(admission)
+        details: dict[str, Any] = {"waits": waits} if waits else {}
         with self._db.begin() as tx:
-            self._audit.record(tx, "login.failed", origin, actor=actor, reason=reason)
+            self._audit.record(tx, "login.failed", origin, actor=actor, reason=reason, **details)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from reactor_auth import changes, emails, limits
+from reactor_auth import changes, emails
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
@@ -26,6 +26,7 @@ from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as sql
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
+from reactor_auth.service.sign_in_guard import SignInGuard
 from reactor_kernel.api import Clock, Database, Tx
 
 
@@ -42,6 +43,7 @@ class Profiles:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        guard: SignInGuard,
     ) -> None:
         self._config = config
         self._db = db
@@ -51,6 +53,7 @@ class Profiles:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._guard = guard
 
     def user(self, user_id: UUID) -> User:
         """Return a user. Raises UserNotFound."""
@@ -153,14 +156,17 @@ class Profiles:
 
     def _demand_current(self, row: Any, password: str, caller: Caller) -> None:
         # Counted like a sign-in: otherwise a stolen access token could guess the password without limit.
-        limit = limits.for_account("login", row.email, self._config.limits.login_per_account)
-        self._limiter.spend([limit])
+        admission = self._guard.admit(row.email, caller.origin, by_address=False)
         if not self._passwords.fits(password, row.password_hash):
+            waits = self._guard.failed(admission)
+            details: dict[str, Any] = {"waits": waits} if waits else {}
             with self._db.begin() as tx:
                 self._audit.record(
-                    tx, "login.failed", caller.origin, actor=caller.user_id, reason="wrong_current_password"
+                    tx, "login.failed", caller.origin, actor=caller.user_id, reason="wrong_current_password", **details
                 )
             raise InvalidCredentials("current_password is wrong", fields={"current_password": ["is wrong"]})
+        with self._db.begin() as tx:
+            self._guard.settle(tx, row.email, caller.origin)
 
 
 def _demand_membership(tx: Tx, org_id: UUID, user_id: UUID) -> None:

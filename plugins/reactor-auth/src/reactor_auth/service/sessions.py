@@ -16,11 +16,14 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, TooManyAttempts, UserDisabled
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
+from reactor_auth.lockout import Lockout
+from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
 from reactor_auth.service.rows import user_of
+from reactor_auth.service.session_life import SessionLife
 from reactor_auth.signing import Signer, SigningKeys
 from reactor_auth.tokens import MAX_ORGS_CLAIMED, AccessTokens, digest, new_refresh_token
 from reactor_kernel.api import Clock, Database, ReactorError, Tx, uuid7
@@ -35,6 +38,8 @@ class Grant:
     amr: tuple[str, ...]
     orgs: tuple[UUID, ...]
     refresh_token: str
+    # The access token outlives neither this nor its own time.
+    session_ends_at: datetime | None = None
 
 
 class Sessions:
@@ -51,6 +56,8 @@ class Sessions:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        lockout: Lockout,
+        metrics: AuthMetrics,
     ) -> None:
         self._config = config
         self._db = db
@@ -61,6 +68,9 @@ class Sessions:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._lockout = lockout
+        self._metrics = metrics
+        self._life = SessionLife(config.session_max_secs, config.session_idle_secs)
 
     def signer(self) -> Signer:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
@@ -70,16 +80,21 @@ class Sessions:
         """Open a session for a user."""
         now, session_id = self._clock.now(), uuid7()
         tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now))
-        refresh_token = self._add_token(tx, uuid7(), session_id, now)
+        ends_at = self._life.ends_at(now)
+        refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
+        if user.email:
+            self._lockout.settle(tx, user.email, origin)
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token)
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at)
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
-        access_token, expires_at = self._tokens.issue(signer, grant.user, grant.session_id, grant.amr, grant.orgs)
+        access_token, expires_at = self._tokens.issue(
+            signer, grant.user, grant.session_id, grant.amr, grant.orgs, not_after=grant.session_ends_at
+        )
         seconds = max(0, int((expires_at - now).total_seconds()))
         return Tokens(access_token, grant.refresh_token, expires_at, seconds)
 
@@ -106,24 +121,33 @@ class Sessions:
             return SessionRevoked()
         if row.disabled_at is not None:
             return UserDisabled()
+        over = self._life.over(row.session_created_at, row.session_seen_at, now)
+        if over is not None:
+            self.end(tx, row.id, [row.session_id], over, origin, now)
+            return SessionRevoked()
         successor = None
         if row.used_at is not None:
             successor = self._successor_in_grace(tx, row, now)
             if successor is None:
-                self._end(tx, row.id, [row.session_id], "reuse_detected", origin, now)
+                self.end(tx, row.id, [row.session_id], "reuse_detected", origin, now)
                 return RefreshTokenReuse()
         elif row.expires_at <= now:
             return InvalidRefreshToken()
-        wait = self._limiter.count(tx, Limit(f"refresh:{row.session_id}", self._config.limits.refresh_per_session))
+        rates = self._config.limits
+        wait = self._limiter.count(
+            tx, Limit(f"refresh:{row.session_id}", rates.refresh_per_session, rates.refresh_window_secs)
+        )
         if wait:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor)
+        ends_at = self._life.ends_at(row.session_created_at)
+        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor, ends_at)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
-        successor = self._add_token(tx, successor_id, row.session_id, now)
+        ends_at = self._life.ends_at(row.session_created_at)
+        successor = self._add_token(tx, successor_id, row.session_id, now, ends_at)
         sealed = None
         if self._config.refresh_reuse_grace_secs:
             sealed = self._sealer.seal(successor.encode(), _purpose(row.token_id))
@@ -178,10 +202,11 @@ class Sessions:
         """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended."""
         ids = list(tx.execute(sql.lock_live(user_id, only=only, keep=keep)).scalars())
         if ids:
-            self._end(tx, user_id, ids, reason, origin, self._clock.now())
+            self.end(tx, user_id, ids, reason, origin, self._clock.now())
         return len(ids)
 
-    def _end(self, tx: Tx, user_id: UUID, ids: list[UUID], reason: str, origin: Origin, now: datetime) -> None:
+    def end(self, tx: Tx, user_id: UUID, ids: list[UUID], reason: str, origin: Origin, now: datetime) -> None:
+        """End sessions of a user that the transaction has locked, and tell everybody."""
         tx.execute(sql.revoke(ids, now))
         event_type = "session.reuse_detected" if reason == "reuse_detected" else "session.revoked"
         for session_id in ids:
@@ -189,11 +214,16 @@ class Sessions:
         tx.publish(
             "auth.session.revoked", SessionRevokedEvent(str(user_id), [str(session_id) for session_id in ids], reason)
         )
+        tx.after_commit(lambda: self._metrics.sessions_ended(reason, len(ids)))
         self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
 
-    def _add_token(self, tx: Tx, token_id: UUID, session_id: UUID, now: datetime) -> str:
+    def _add_token(
+        self, tx: Tx, token_id: UUID, session_id: UUID, now: datetime, ends_at: datetime | None = None
+    ) -> str:
         token = new_refresh_token()
         expires_at = now + timedelta(seconds=self._config.refresh_ttl_secs)
+        if ends_at is not None:
+            expires_at = min(expires_at, ends_at)
         tx.execute(sql.insert_refresh_token(token_id, session_id, digest(token), now, expires_at))
         return token
 
