@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
-from reactor_auth.http import key_routes, org_routes, permission_routes, session_routes, user_routes
+from reactor_auth.http import key_routes, org_routes, outbox_routes, permission_routes, session_routes, user_routes
 from reactor_kernel.api import Access, Mount
 
 
@@ -41,3 +41,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)
