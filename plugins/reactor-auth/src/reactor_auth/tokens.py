@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -60,24 +60,33 @@ class AccessTokens:
         self._clock = clock
 
     def issue(
-        self, signer: Signer, user: User, session_id: UUID, amr: Sequence[str], orgs: Sequence[UUID]
+        self,
+        signer: Signer,
+        user: User,
+        session_id: UUID,
+        amr: Sequence[str],
+        orgs: Sequence[UUID],
+        *,
+        extra: Mapping[str, Any] | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires."""
+        """Sign a token for a session; return it with the instant it expires. `extra` are claims of other plugins."""
         from joserfc import jws
 
         issued = int(self._clock.now().timestamp())
         expires = issued + self._config.access_ttl_secs
         claims: dict[str, Any] = {
+            **(extra or {}),
             "sub": f"user_{user.id}",
             "iss": self._config.jwt_issuer,
             "aud": self._config.jwt_audience,
             "exp": expires,
             "iat": issued,
             "nbf": issued,
-            "email": user.email,
             "amr": list(amr),
             "orgs": [str(org) for org in orgs],
         }
+        if user.email:
+            claims["email"] = user.email
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)

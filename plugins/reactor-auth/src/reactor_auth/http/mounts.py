@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
-from reactor_auth.http import key_routes, org_routes, outbox_routes, permission_routes, session_routes, user_routes
+from reactor_auth.http import (
+    account_routes,
+    key_routes,
+    org_routes,
+    outbox_routes,
+    permission_routes,
+    session_routes,
+    user_routes,
+    verify_routes,
+)
 from reactor_kernel.api import Access, Mount
 
 
@@ -13,12 +22,21 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     """Yield every route; rights within an organisation are checked where its rows are locked."""
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
+    resend, verify = account_routes.ResendResource(auth), verify_routes.VerifyResource(auth)
     public: dict[str, object] = {
         "/signup": session_routes.SignUpResource(auth),
         "/login": session_routes.LoginResource(auth),
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
         "/logout": session_routes.LogoutResource(auth),
+        "/verify": verify,
+        "/verify/resend": resend,
+        "/resend": resend,
+        "/password-reset/request": account_routes.ResetRequestResource(auth),
+        "/password-reset/confirm": account_routes.ResetConfirmResource(auth),
+        "/recover": account_routes.ResetRequestResource(auth, empty=True),
+        "/reset": account_routes.ResetPageResource(auth),
+        "/otp": account_routes.OtpResource(auth),
         "/keys": keys,
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
@@ -28,6 +46,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
+        "/user/export": account_routes.ExportResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
         "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),

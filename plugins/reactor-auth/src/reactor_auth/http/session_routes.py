@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import falcon
 
 T = TypeVar("T")
-GRANTS = ("password", "refresh_token")
+GRANTS = ("password", "refresh_token", "otp")
 
 
 class SignUpResource:
@@ -27,11 +27,18 @@ class SignUpResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make a user and sign it in."""
         body = bodies.read_json(req, bodies.SignUp)
-        metadata = bodies.metadata_of(body.metadata)
-        user, tokens = self._auth.accounts.sign_up(body.email, body.password, metadata, render.origin_of(req))
+        metadata, origin = bodies.metadata_of(body.metadata), render.origin_of(req)
+        tokens: Tokens | None
+        if body.anonymous:
+            if body.email is not None or body.password is not None:
+                raise invalid_field("anonymous", "goes without email and password")
+            user, tokens = self._auth.anonymous.sign_up(metadata, origin)
+        else:
+            email, password = _given(body.email, "email"), _given(body.password, "password")
+            user, tokens = self._auth.accounts.sign_up(email, password, metadata, origin)
         render.no_store(resp)
         resp.status = "201 Created"
-        resp.media = {"user": render.user(user), "session": render.tokens(tokens)}
+        resp.media = {"user": render.user(user), "session": None if tokens is None else render.tokens(tokens)}
 
 
 class LoginResource:
@@ -66,6 +73,12 @@ class TokenResource:
         elif body.grant_type == "refresh_token":
             refresh_token = _required(body.refresh_token, "refresh_token")
             resp.media = render.oauth_tokens(self._refresh(refresh_token, origin))
+        elif body.grant_type == "otp":
+            email, code = _required(body.email, "email"), _required(body.token, "token")
+            user, tokens = _counted(
+                self._auth.metrics.signed_in, lambda: self._auth.verification.exchange(email, code, origin)
+            )
+            resp.media = {**render.oauth_tokens(tokens), "user": render.user(user)}
         elif not body.grant_type:
             raise invalid_field("grant_type", "is required")
         else:
@@ -80,6 +93,7 @@ class TokenResource:
                 email=form.get("email", form.get("username")),
                 password=form.get("password"),
                 refresh_token=form.get("refresh_token"),
+                token=form.get("token"),
             )
         body = bodies.read_json(req, bodies.TokenRequest)
         if body.grant_type is None:
@@ -140,6 +154,12 @@ def _counted(count: Callable[[str], None], action: Callable[[], T]) -> T:
 
 def _required(value: str | None, name: str) -> str:
     if not value:
+        raise invalid_field(name, "is required")
+    return value
+
+
+def _given(value: str | None, name: str) -> str:
+    if value is None:
         raise invalid_field(name, "is required")
     return value
 
