@@ -10,7 +10,7 @@ from reactor_auth.errors import WeakPassword, invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.http.verify_routes import not_allowed
 from reactor_auth.pages import verify as pages
-from reactor_auth.service.mail_requests import Wish
+from reactor_auth.purposes import Wish
 from reactor_kernel.api import ReactorError
 
 if TYPE_CHECKING:

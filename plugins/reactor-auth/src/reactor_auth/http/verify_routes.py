@@ -10,7 +10,7 @@ from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.model import Tokens, User
 from reactor_auth.pages import verify as pages
-from reactor_auth.service.one_time import Purpose
+from reactor_auth.purposes import Purpose
 from reactor_kernel.api import ReactorError, ValidationError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class VerifyResource:
         """Show a browser a button that posts the token; use it up for a program."""
         token, kind = req.get_param("token") or "", req.get_param("type") or Purpose.SIGNUP.word
         redirect_to = req.get_param("redirect_to") or None
-        if not wants_html(req):
+        if self._is_program(req, kind):
             purpose = _purpose(kind)
             user, tokens = self._auth.verification.verify(
                 _required(token, "token"), purpose, render.origin_of(req), sign_in=purpose is Purpose.MAGIC_LINK
@@ -105,6 +105,14 @@ class VerifyResource:
         render.no_store(resp)
         resp.status = "303 See Other"
         resp.set_header("Location", redirects.with_query(goal, told))
+
+    @staticmethod
+    def _is_program(req: falcon.Request, kind: str) -> bool:
+        """Tell whether the answer is JSON. A scanner that accepts anything must not burn what signs somebody in."""
+        if kind != Purpose.SIGNUP.word:
+            accept = req.get_header("Accept") or ""
+            return "application/json" in accept and not wants_html(req)
+        return not wants_html(req)
 
     def _may_go(self, redirect_to: str | None) -> bool:
         return redirect_to is None or redirects.allowed(self._auth.config, redirect_to)
