@@ -11,11 +11,13 @@ from reactor_auth.http import bodies, render
 from reactor_auth.model import Tokens, User
 from reactor_auth.pages import verify as pages
 from reactor_auth.purposes import Purpose
-from reactor_kernel.api import ReactorError, ValidationError
+from reactor_kernel.api import Conflict, Forbidden, RateLimited, ReactorError, Unauthenticated, ValidationError
 
 if TYPE_CHECKING:
     import falcon
 
+# What a person who followed a link is told on a page; every other fault is one of the server's, and answered as such.
+REFUSALS = (Unauthenticated, Forbidden, Conflict, RateLimited)
 _PURPOSES = {purpose.word: purpose for purpose in Purpose}
 
 
@@ -82,7 +84,7 @@ class VerifyResource:
             user, tokens = self._auth.verification.verify(
                 _required(sent.get("token"), "token"), purpose, render.origin_of(req), sign_in=opens
             )
-        except ReactorError as refusal:
+        except REFUSALS as refusal:
             self._refused(resp, refusal, goal, shown=self._auth.config.site_url is None and redirect_to is None)
             return
         if tokens is None and redirect_to is None and self._auth.config.site_url is None:
