@@ -98,6 +98,7 @@ from reactor_kernel.errors import (
     ValidationError,
 )
 from reactor_kernel.hookspecs.marker import HookKind, hookimpl, hookspec
+from reactor_kernel.http.sse import EventStream, SseEvent
 from reactor_kernel.ids import uuid7
 from reactor_kernel.plugins.context import PluginContext
 from reactor_kernel.plugins.info import PluginInfo
@@ -126,6 +127,7 @@ __all__ = [
     "Deny",
     "DeployStep",
     "EventLog",
+    "EventStream",
     "EventType",
     "ExitCode",
     "Fallback",
@@ -179,6 +181,7 @@ __all__ = [
     "ServerEngine",
     "ServiceProvider",
     "Services",
+    "SseEvent",
     "Statement",
     "StopSignal",
     "Subscription",

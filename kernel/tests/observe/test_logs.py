@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reactor_kernel.config.model import TracingConfig
@@ -43,7 +43,7 @@ def configured() -> Iterator[Callable[..., tuple[io.StringIO, LogRing]]]:
     }
 
     def configure(**config: Any) -> tuple[io.StringIO, LogRing]:
-        stream, ring = io.StringIO(), LogRing(size=1 << 20)
+        stream, ring = io.StringIO(), LogRing(size=1 << 20, first_id=1)
         if "filter" in config:
             config["filter"] = parse_log_filter(config["filter"])
         configure_logging(TracingConfig(**{"fmt": "json", **config}), ring=ring, stream=stream)
@@ -119,6 +119,7 @@ def test_configuring_again_does_not_double_lines(configured: Callable[..., Any])
 @pytest.mark.parametrize("disguise", DISGUISES)
 @given(secret=SECRET, before=WORDS, after=WORDS)
 def test_no_credential_survives_in_a_text(disguise: str, secret: str, before: str, after: str) -> None:
+    assume(secret not in DISGUISES[disguise](""))  # as "Authorizatio", which the name of the header keeps
     text = f"{before} {DISGUISES[disguise](secret)} {after}"
     assert secret not in redact_text(text)
     assert MASK in redact_text(text)

@@ -9,8 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from reactor_auth.plugin import AuthPlugin
+
+# How long an example takes depends on what else the machine does; speed is measured in bench/.
+settings.register_profile("reactor", settings(), deadline=None)
+settings.load_profile("reactor")
 
 DATA_KEY = base64.b64encode(bytes(range(32))).decode()
 PASSWORD = "correct horse"

@@ -8,6 +8,7 @@ import os
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,14 +28,18 @@ class Cursor:
 class LogRing:
     """A ring of log lines in an anonymous mapping that forked workers inherit.
 
-    Ids start at 1 and grow by one over all workers. The oldest lines give way once `size` bytes are full; the default holds
-    well over 10 000 lines. The lock is a POSIX record lock, which the operating system releases when a worker is killed.
+    Ids grow by one over all workers, from `first_id`: by default the microseconds since 1970, so that the ids of a restarted
+    server go on above those of the one before, and a reader that resumes is not put where another line stands.
+
+    The oldest lines give way once `size` bytes are full; the default holds well over 10 000 lines. The lock is a POSIX record
+    lock, which the operating system releases when a worker is killed.
     """
 
-    def __init__(self, size: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, size: int = 16 * 1024 * 1024, *, first_id: int | None = None) -> None:
         self._size = size
+        self._first = first_id if first_id is not None else time.time_ns() // 1000
         self._map = mmap.mmap(-1, _HEADER.size + size)
-        self._map[: _HEADER.size] = _HEADER.pack(1, 1, 0, 0)
+        self._map[: _HEADER.size] = _HEADER.pack(self._first, self._first, 0, 0)
         handle, path = tempfile.mkstemp(prefix="reactor-log-")
         os.unlink(path)
         self._lock_file = handle
@@ -83,19 +88,24 @@ class LogRing:
             _, oldest, _, read = _HEADER.unpack_from(self._map, 0)
         return Cursor(read, oldest - 1)
 
+    def gave(self, line_id: int) -> bool:
+        """Tell whether an id was given to a line here, or is the one before the first; others are of another start."""
+        return self._first - 1 <= line_id <= self.end().last_id
+
     def after_id(self, last_id: int) -> Cursor:
-        """Return a cursor that resumes after a line; unknown ids resume at the oldest line or the end."""
+        """Return a cursor that resumes after a line; an id that was not given here resumes before the first line of all."""
         cursor = self.start()
+        if not self.gave(last_id):
+            return Cursor(cursor.position, self._first - 1)
         if last_id <= cursor.last_id:
             return Cursor(cursor.position, last_id)
-        if last_id >= self.end().last_id:
-            return self.end()
-        _, lines, cursor = self.read(cursor, limit=1 << 30)
-        position = self.start().position
-        for line_id, line in lines:
-            position += _RECORD.size + len(line)
-            if line_id == last_id:
+        # Counted from the end: the beginning may have moved on since it was asked for.
+        _, lines, after = self.read(cursor, limit=1 << 30)
+        position = after.position
+        for line_id, line in reversed(lines):
+            if line_id <= last_id:
                 break
+            position -= _RECORD.size + len(line)
         return Cursor(position, last_id)
 
     def read(self, cursor: Cursor, *, limit: int = 1000) -> tuple[int, list[tuple[int, bytes]], Cursor]:

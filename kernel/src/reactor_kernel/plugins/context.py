@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class PluginContext:
         leader: which tasks this process leads.
         permissions: every permission the enabled plugins declared, with its meaning.
         hooks: calls the hooks that this plugin declared with `reactor_hookspecs`.
+        draining: tells whether this process is about to end; what an `EventStream` asks.
     """
 
     info: PluginInfo
@@ -44,3 +46,4 @@ class PluginContext:
     leader: Leader
     permissions: dict[str, str]
     hooks: Hooks
+    draining: Callable[[], bool] = lambda: False

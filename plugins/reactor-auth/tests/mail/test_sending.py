@@ -298,3 +298,41 @@ def test_the_service_sends_what_a_request_queues_at_once(smtp, live_server, api)
     queue(api)
     assert sink.came.wait(20), row(api)
     assert sink.arrived[0]["To"] == "ann@example.com"
+
+
+def test_tls_from_the_start(auth_config, smtp, certificate, request):
+    auth_config["smtp"] |= {"host": "localhost", "tls": "tls", "ca_file": str(certificate.file)}
+    api = request.getfixturevalue("api")
+    sink = smtp.start(ssl_context=certificate.server)
+    queue(api)
+    api.do_mail_work()
+    assert row(api)[0] == "sent", row(api)
+    assert len(sink.arrived) == 1
+
+
+def test_several_nodes_send_each_mail_once(api, smtp):
+    from concurrent.futures import ThreadPoolExecutor
+
+    sink = smtp.start()
+    addresses = {f"user{number}@example.com" for number in range(20)}
+    for address in addresses:
+        queue(api, address)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: api.do_mail_work(), range(4)))
+    assert sorted(message["To"] for message in sink.arrived) == sorted(addresses)
+
+
+def test_outcomes_are_counted(api, client, smtp):
+    from reactor_kernel.testing.project import ADMIN_TOKEN
+
+    sink = smtp.start()
+    queue(api)
+    api.do_mail_work()
+    sink.refuse_data = "550 no"
+    queue(api)
+    api.do_mail_work()
+    queue(api)
+    text = client.get("/metrics", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}).text
+    assert 'reactor_auth_mails_total{outcome="sent",template="verification"} 1.0' in text
+    assert 'reactor_auth_mails_total{outcome="failed",template="verification"} 1.0' in text
+    assert "reactor_auth_mails_waiting 1.0" in text
