@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
+from reactor_auth.extensions import Extensions
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.passwords import Passwords
 from reactor_auth.resolver import Resolver
@@ -20,14 +21,24 @@ if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
     from reactor_auth.lockout import Lockout
+    from reactor_auth.mail.mailer import Mailer
+    from reactor_auth.mail.outbox import Outbox
+    from reactor_auth.pages.layout import Layout
     from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.anonymous import Anonymous
+    from reactor_auth.service.erasure import Erasure
+    from reactor_auth.service.export import Export
+    from reactor_auth.service.letters import Letters
+    from reactor_auth.service.mail_requests import MailRequests
     from reactor_auth.service.members import Members
+    from reactor_auth.service.one_time import OneTimeTokens
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
     from reactor_auth.service.sign_in_guard import SignInGuard
+    from reactor_auth.service.verification import Verification
 
 
 class Auth:
@@ -40,6 +51,7 @@ class Auth:
         self.clock = ctx.clock
         self.log = ctx.log
         self.prefix = ctx.info.url_prefix
+        self.is_dev = ctx.project.env == "dev"
         self.sealer = Sealer(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
@@ -49,6 +61,7 @@ class Auth:
         self.changes.listen(ctx.db)
         self.passwords = Passwords(config.password)
         self.metrics = AuthMetrics(ctx.metrics)
+        self.extensions = Extensions(ctx.hooks)
 
     @cached_property
     def audit(self) -> AuditLog:
@@ -86,8 +99,31 @@ class Auth:
         return KeyRotation(self.config, self.db, self.clock, self.keys, self.audit, self.changes, self.metrics)
 
     @cached_property
+    def mailer(self) -> Mailer:
+        """The way to send a mail."""
+        from reactor_auth.mail.mailer import Mailer
+
+        return Mailer(self.sealer, self.clock, delivers=self.config.smtp is not None or self.is_dev)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What was queued."""
+        from reactor_auth.mail.outbox import Outbox
+
+        readable = self.is_dev and self.config.smtp is None
+        return Outbox(self.config, self.db, self.sealer, readable=readable)
+
+    @cached_property
+    def pages(self) -> Layout:
+        """The frame of the HTML pages."""
+        from reactor_auth.pages.layout import Layout
+
+        return Layout(self.config.pages)
+
+    @cached_property
     def sessions(self) -> Sessions:
         """Sessions and refresh tokens."""
+        from reactor_auth.service.devices import Devices
         from reactor_auth.service.sessions import Sessions
 
         return Sessions(
@@ -102,6 +138,8 @@ class Auth:
             self.changes,
             self.lockout,
             self.metrics,
+            claims=self.extensions.claims,
+            opened=Devices(self.clock, self.letters).note,
         )
 
     @cached_property
@@ -110,6 +148,67 @@ class Auth:
         from reactor_auth.service.session_list import SessionList
 
         return SessionList(self.config, self.db, self.clock, self.sessions)
+
+    @cached_property
+    def one_time_tokens(self) -> OneTimeTokens:
+        """What mails carry to prove that somebody reads the address."""
+        from reactor_auth.service.one_time import OneTimeTokens
+
+        return OneTimeTokens(self.clock, self.config.data_key_bytes)
+
+    @cached_property
+    def letters(self) -> Letters:
+        """The mails of identity."""
+        from reactor_auth.service.letters import Letters
+
+        return Letters(self.config, self.clock, self.mailer, self.one_time_tokens, self.prefix)
+
+    @cached_property
+    def mail_requests(self) -> MailRequests:
+        """Mails that somebody asks for by an address."""
+        from reactor_auth.service.mail_requests import MailRequests
+
+        return MailRequests(self.config, self.db, self.clock, self.limiter, self.letters, self.log)
+
+    @cached_property
+    def verification(self) -> Verification:
+        """What one-time tokens do."""
+        from reactor_auth.service.verification import Verification
+
+        return Verification(
+            self.config,
+            self.db,
+            self.clock,
+            self.passwords,
+            self.sessions,
+            self.limiter,
+            self.audit,
+            self.changes,
+            self.one_time_tokens,
+            self.letters,
+            self.extensions,
+        )
+
+    @cached_property
+    def anonymous(self) -> Anonymous:
+        """Users without an address."""
+        from reactor_auth.service.anonymous import Anonymous
+
+        return Anonymous(self.config, self.db, self.clock, self.sessions, self.limiter, self.audit, self.extensions)
+
+    @cached_property
+    def erasure(self) -> Erasure:
+        """The end of deleted accounts."""
+        from reactor_auth.service.erasure import Erasure
+
+        return Erasure(self.config, self.db, self.clock, self.audit)
+
+    @cached_property
+    def export(self) -> Export:
+        """Everything an account owns."""
+        from reactor_auth.service.export import Export
+
+        return Export(self.db, self.clock, self.audit)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -125,6 +224,9 @@ class Auth:
             self.limiter,
             self.audit,
             self.guard,
+            letters=self.letters,
+            requests=self.mail_requests,
+            extensions=self.extensions,
         )
 
     @cached_property
@@ -142,6 +244,8 @@ class Auth:
             self.audit,
             self.changes,
             self.guard,
+            letters=self.letters,
+            extensions=self.extensions,
         )
 
     @cached_property

@@ -17,8 +17,11 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
+    # Here, because these build on this module.
+    from reactor_auth import openapi_accounts
+
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_sessions,):
+    for part in (openapi_accounts, openapi_sessions):
         paths.update(part.PATHS)
         schemas.update(part.SCHEMAS)
     return {
@@ -137,21 +140,30 @@ def _schemas() -> dict[str, Json]:
     session = {"access_token": _TEXT, "refresh_token": _TEXT, "expires_at": _INSTANT}
     return {
         "AuthUser": _object(
+            ("is_anonymous",),
             id=_UUID,
-            email=_TEXT,
+            email={"type": ["string", "null"]},
             email_verified={"type": "boolean"},
+            is_anonymous={"type": "boolean"},
             metadata=_ANY_OBJECT,
             default_org_id=_NULLABLE_UUID,
             created_at=_INSTANT,
         ),
         "AuthSession": _object(**session),
-        "AuthSignUp": _object(("metadata",), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT),
+        "AuthSignUp": _object(
+            ("email", "password", "anonymous", "metadata"),
+            email=_TEXT,
+            password=_TEXT,
+            anonymous={"type": "boolean"},
+            metadata=_ANY_OBJECT,
+        ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
-        "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
+        "AuthSignedUp": _object(user=_ref("AuthUser"), session={"anyOf": [_ref("AuthSession"), {"type": "null"}]}),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
-            ("email", "password", "refresh_token"),
-            grant_type={"type": "string", "enum": ["password", "refresh_token"]},
+            ("email", "password", "refresh_token", "token"),
+            grant_type={"type": "string", "enum": ["password", "refresh_token", "otp"]},
+            token=_TEXT,
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,

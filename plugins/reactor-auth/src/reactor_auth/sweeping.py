@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from reactor_auth.assembly import Auth
 from reactor_auth.config import LEEWAY_SECS
+from reactor_auth.queries import mail as mail_sql
 from reactor_auth.queries import sweep as sql
+from reactor_auth.queries import verification as verification_sql
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
@@ -14,7 +16,7 @@ STEP_ROWS = 1000
 
 
 class Sweeper:
-    """Ends sessions whose time is over; deletes expired tokens, ended sessions and old windows, a thousand at a time."""
+    """Ends sessions whose time is over, erases deleted accounts, and deletes what has expired, a thousand rows at a time."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -36,7 +38,11 @@ class Sweeper:
         with self._auth.db.begin() as tx:
             tx.execute(sql.sealed_successors(now - timedelta(seconds=config.refresh_reuse_grace_secs)))
         removed = self._auth.session_list.end_overdue(stop)
+        removed += self._auth.erasure.erase_due(stop)
         for statement in (
+            # A day longer than they work, so that what became of one can be looked up.
+            verification_sql.expired(now - timedelta(days=1), STEP_ROWS),
+            mail_sql.finished(now - timedelta(days=config.mail.keep_days), STEP_ROWS),
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
             sql.old_windows(now, STEP_ROWS),

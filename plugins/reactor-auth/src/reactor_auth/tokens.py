@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -68,8 +68,12 @@ class AccessTokens:
         orgs: Sequence[UUID],
         *,
         not_after: datetime | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session that ends `not_after`; return it with the instant it expires."""
+        """Sign a token for a session that ends `not_after`; return it with the instant it expires.
+
+        `extra` are claims of other plugins.
+        """
         from joserfc import jws
 
         issued = int(self._clock.now().timestamp())
@@ -77,16 +81,18 @@ class AccessTokens:
         if not_after is not None:
             expires = min(expires, int(not_after.timestamp()))
         claims: dict[str, Any] = {
+            **(extra or {}),
             "sub": f"user_{user.id}",
             "iss": self._config.jwt_issuer,
             "aud": self._config.jwt_audience,
             "exp": expires,
             "iat": issued,
             "nbf": issued,
-            "email": user.email,
             "amr": list(amr),
             "orgs": [str(org) for org in orgs],
         }
+        if user.email:
+            claims["email"] = user.email
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)

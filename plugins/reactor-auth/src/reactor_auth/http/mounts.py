@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    account_routes,
     key_routes,
     org_routes,
+    outbox_routes,
     permission_routes,
     rotation_routes,
     session_list_routes,
     session_routes,
     user_routes,
+    verify_routes,
 )
 from reactor_kernel.api import Access, Mount
 
@@ -21,12 +24,21 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     """Yield every route; rights within an organisation are checked where its rows are locked."""
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
+    resend, verify = account_routes.ResendResource(auth), verify_routes.VerifyResource(auth)
     public: dict[str, object] = {
         "/signup": session_routes.SignUpResource(auth),
         "/login": session_routes.LoginResource(auth),
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
         "/logout": session_routes.LogoutResource(auth),
+        "/verify": verify,
+        "/verify/resend": resend,
+        "/resend": resend,
+        "/password-reset/request": account_routes.ResetRequestResource(auth),
+        "/password-reset/confirm": account_routes.ResetConfirmResource(auth),
+        "/recover": account_routes.ResetRequestResource(auth, empty=True),
+        "/reset": account_routes.ResetPageResource(auth),
+        "/otp": account_routes.OtpResource(auth),
         "/keys": keys,
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
@@ -39,6 +51,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/user": user_routes.UserResource(auth),
         "/user/sessions": session_list_routes.SessionsResource(auth),
         "/user/sessions/{session_id}": session_list_routes.SessionResource(auth),
+        "/user/export": account_routes.ExportResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
         "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),
@@ -52,3 +65,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)

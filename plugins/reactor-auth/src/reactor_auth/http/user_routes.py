@@ -25,7 +25,7 @@ class MeResource:
         user, orgs = self._auth.profiles.whoami(render.caller_of(req).user_id)
         resp.media = {
             "user_id": str(user.id),
-            "email": user.email,
+            "email": user.email or None,
             "orgs": [{"org_id": str(org.org_id), "org_slug": org.org_slug, "role": org.role} for org in orgs],
         }
 

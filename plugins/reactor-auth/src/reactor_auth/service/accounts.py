@@ -7,12 +7,16 @@ from typing import Any
 from reactor_auth import emails, limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
-from reactor_auth.errors import EmailExists, InvalidCredentials, SignUpDisabled, UserDisabled
+from reactor_auth.errors import EmailExists, EmailNotVerified, InvalidCredentials, SignUpDisabled, UserDisabled
 from reactor_auth.events import UserCreated
+from reactor_auth.extensions import Extensions
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
+from reactor_auth.purposes import Wish
 from reactor_auth.queries import users as sql
+from reactor_auth.service.letters import Letters
+from reactor_auth.service.mail_requests import MailRequests
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_auth.service.sign_in_guard import Admission, SignInGuard
@@ -34,6 +38,10 @@ class Accounts:
         limiter: RateLimiter,
         audit: AuditLog,
         guard: SignInGuard,
+        *,
+        letters: Letters,
+        requests: MailRequests,
+        extensions: Extensions,
     ) -> None:
         self._config = config
         self._db = db
@@ -43,12 +51,17 @@ class Accounts:
         self._limiter = limiter
         self._audit = audit
         self._guard = guard
+        self._letters = letters
+        self._requests = requests
+        self._extensions = extensions
 
-    def sign_up(self, email: str, password: str, metadata: dict[str, Any], origin: Origin) -> tuple[User, Tokens]:
-        """Make a user with a first session.
+    def sign_up(
+        self, email: str, password: str, metadata: dict[str, Any], origin: Origin
+    ) -> tuple[User, Tokens | None]:
+        """Make a user with a first session; with `require_verified_email` without one (see `_sign_up_unseen`).
 
         Raises:
-            SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
+            SignUpDisabled, ValidationError, WeakPassword, SignUpRefused, EmailExists, TooManyAttempts
         """
         if not self._config.signup_enabled:
             raise SignUpDisabled
@@ -58,7 +71,13 @@ class Accounts:
         self._limiter.spend(
             [limits.for_address("signup", origin.address, rates.signup_per_address, rates.signup_window_secs)]
         )
+        self._extensions.demand_signup(address, metadata, "password", origin)
+        self._extensions.demand_password(password)
+        if self._config.require_verified_email:
+            self._requests.spend(address, origin)
         password_hash = self._passwords.hash(password)
+        if self._config.require_verified_email:
+            return self._sign_up_unseen(address, password_hash, metadata, origin), None
         signer = self._sessions.signer()
         with self._db.begin() as tx:
             inserted = sql.insert_user(uuid7(), address, password_hash, metadata, self._clock.now())
@@ -68,14 +87,32 @@ class Accounts:
             user = user_of(row)
             self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
             tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            self._letters.verification(tx, user)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
+
+    def _sign_up_unseen(self, address: str, password_hash: str, metadata: dict[str, Any], origin: Origin) -> User:
+        """Make a user that has to confirm the address; answer and do the same where the address is taken (decision 41).
+
+        The mail that follows tells the owner of the address which of the two it was.
+        """
+        now, user_id = self._clock.now(), uuid7()
+        with self._db.begin() as tx:
+            row = tx.execute(sql.insert_user(user_id, address, password_hash, metadata, now)).one_or_none()
+            self._requests.note(tx, Wish.ACCOUNT, address, origin, user_id=str(user_id))
+            if row is None:
+                self._audit.record(tx, "login.failed", origin, actor=None, reason="signup_of_taken_email")
+                return User(user_id, address, False, metadata, None, None, now, now)
+            user = user_of(row)
+            self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
+            tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+        return user
 
     def sign_in(self, email: str, password: str, origin: Origin) -> tuple[User, Tokens]:
         """Check a password and open a session; a known and an unknown address cost and answer the same.
 
         Raises:
-            InvalidCredentials, UserDisabled, TooManyAttempts
+            InvalidCredentials, UserDisabled, EmailNotVerified, TooManyAttempts
         """
         address = emails.parse(email)
         admission = self._guard.admit(address or email, origin)
@@ -90,6 +127,9 @@ class Accounts:
         if row.disabled_at is not None:
             self._refuse(row.id, "user_disabled", origin, admission)
             raise UserDisabled
+        if self._config.require_verified_email and not row.email_verified:
+            self._refuse(row.id, "email_not_verified", origin, admission)
+            raise EmailNotVerified
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         signer = self._sessions.signer()
         with self._db.begin() as tx:

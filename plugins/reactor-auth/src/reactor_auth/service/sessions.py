@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,8 @@ class Grant:
     refresh_token: str
     # The access token outlives neither this nor its own time.
     session_ends_at: datetime | None = None
+    # What other plugins add to the access token.
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sessions:
@@ -58,7 +61,11 @@ class Sessions:
         changes_: Changes,
         lockout: Lockout,
         metrics: AuthMetrics,
+        *,
+        claims: Callable[[User], Mapping[str, Any]] | None = None,
+        opened: Callable[[Tx, User, Origin], None] | None = None,
     ) -> None:
+        """Make the service; `claims` are added to a user's access tokens, `opened` hears of each new session."""
         self._config = config
         self._db = db
         self._clock = clock
@@ -71,6 +78,8 @@ class Sessions:
         self._lockout = lockout
         self._metrics = metrics
         self._life = SessionLife(config.session_max_secs, config.session_idle_secs)
+        self._claims = claims or (lambda user: {})
+        self._opened = opened or (lambda tx, user, origin: None)
 
     def signer(self) -> Signer:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
@@ -87,13 +96,20 @@ class Sessions:
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at)
+        self._opened(tx, user, origin)
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at, self._claims(user))
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
         access_token, expires_at = self._tokens.issue(
-            signer, grant.user, grant.session_id, grant.amr, grant.orgs, not_after=grant.session_ends_at
+            signer,
+            grant.user,
+            grant.session_id,
+            grant.amr,
+            grant.orgs,
+            not_after=grant.session_ends_at,
+            extra=grant.claims,
         )
         seconds = max(0, int((expires_at - now).total_seconds()))
         return Tokens(access_token, grant.refresh_token, expires_at, seconds)
@@ -141,8 +157,9 @@ class Sessions:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        ends_at = self._life.ends_at(row.session_created_at)
-        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor, ends_at)
+        user, ends_at = user_of(row), self._life.ends_at(row.session_created_at)
+        orgs = self._orgs(tx, user.id)
+        return Grant(user, row.session_id, tuple(row.amr), orgs, successor, ends_at, self._claims(user))
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
