@@ -84,7 +84,7 @@ class Sessions:
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
         self._opened(tx, user, origin)
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, self._claims(user))
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, claims=self._claims(user))
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
@@ -135,7 +135,9 @@ class Sessions:
         if successor is None:
             successor = self._replace(tx, row, origin, now)
         user = user_of(row)
-        return Grant(user, row.session_id, tuple(row.amr), self._orgs(tx, user.id), successor, self._claims(user))
+        return Grant(
+            user, row.session_id, tuple(row.amr), self._orgs(tx, user.id), successor, claims=self._claims(user)
+        )
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
