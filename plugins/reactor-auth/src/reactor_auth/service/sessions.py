@@ -97,7 +97,7 @@ class Sessions:
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
         self._opened(tx, user, origin)
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at, self._claims(user))
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at, claims=self._claims(user))
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
@@ -159,7 +159,7 @@ class Sessions:
             successor = self._replace(tx, row, origin, now)
         user, ends_at = user_of(row), self._life.ends_at(row.session_created_at)
         orgs = self._orgs(tx, user.id)
-        return Grant(user, row.session_id, tuple(row.amr), orgs, successor, ends_at, self._claims(user))
+        return Grant(user, row.session_id, tuple(row.amr), orgs, successor, ends_at, claims=self._claims(user))
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
