@@ -27,6 +27,7 @@ class LimitsConfig:
     login_per_address: int = field(default=30, metadata={"doc": "sign-ins per client address", "min": 0})
     signup_per_address: int = field(default=5, metadata={"doc": "sign-ups per client address", "min": 0})
     refresh_per_session: int = field(default=60, metadata={"doc": "refreshes per session", "min": 0})
+    accept_per_address: int = field(default=20, metadata={"doc": "invitations opened per client address", "min": 0})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,17 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
+    from reactor_auth import openapi_orgs
+
+    paths, schemas = _paths(), _schemas()
+    for part in (openapi_orgs,):
+        for path, methods in part.PATHS.items():
+            paths[path] = {**paths.get(path, {}), **methods}
+        schemas.update(part.SCHEMAS)
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
-        "paths": {f"{prefix}{path}": methods for path, methods in _paths().items()},
-        "components": {"schemas": _schemas()},
+        "paths": {f"{prefix}{path}": methods for path, methods in paths.items()},
+        "components": {"schemas": schemas},
     }
 
 
@@ -139,7 +146,9 @@ def _schemas() -> dict[str, Json]:
             created_at=_INSTANT,
         ),
         "AuthSession": _object(**session),
-        "AuthSignUp": _object(("metadata",), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT),
+        "AuthSignUp": _object(
+            ("metadata", "invite_token"), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT, invite_token=_TEXT
+        ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
         "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),

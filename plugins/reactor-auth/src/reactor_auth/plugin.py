@@ -146,6 +146,7 @@ class AuthPlugin:
             Sweeper(auth).run(stop)
 
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
+        yield BackgroundService("auth-key-use", auth.key_resolver.note_use)
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:

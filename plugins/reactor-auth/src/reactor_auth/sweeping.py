@@ -7,11 +7,13 @@ from datetime import timedelta
 from reactor_auth.assembly import Auth
 from reactor_auth.limits import WINDOW
 from reactor_auth.queries import sweep as sql
+from reactor_auth.queries.invitations import past as past_invitations
 from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
 STEP_ROWS = 1000
+KEPT_INVITATIONS = timedelta(days=30)
 
 
 class Sweeper:
@@ -41,6 +43,7 @@ class Sweeper:
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
             sql.old_windows(now - 3 * WINDOW, STEP_ROWS),
+            past_invitations(now - KEPT_INVITATIONS, STEP_ROWS),
         ):
             more = True
             while more and not stop.is_set():

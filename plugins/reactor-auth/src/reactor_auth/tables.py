@@ -185,3 +185,6 @@ rate_windows = Table(
     Column("previous_hits", Integer, nullable=False),
 )
 Index("rate_windows_window_start_idx", rate_windows.c.window_start)
+
+# More tables of the same metadata; here at the end, because they refer to the ones above.
+from reactor_auth import tables_access as tables_access  # noqa: E402
