@@ -14,8 +14,15 @@ from reactor_auth.plugin import AuthPlugin
 
 DATA_KEY = base64.b64encode(bytes(range(32))).decode()
 PASSWORD = "correct horse"
-NO_LIMITS = {"login_per_account": 0, "login_per_address": 0, "signup_per_address": 0, "refresh_per_session": 0}
-NO_LIMITS["accept_per_address"] = 0
+NO_LIMITS = {
+    "login_per_account": 0,
+    "login_per_address": 0,
+    "signup_per_address": 0,
+    "refresh_per_session": 0,
+    "mail_per_account": 0,
+    "verify_per_address": 0,
+    "second_factor_per_user": 0,
+}
 
 
 @pytest.fixture

@@ -19,15 +19,33 @@ class PasswordConfig:
     parallelism: int = field(default=1, metadata={"doc": "argon2id lanes", "min": 1, "max": 16})
 
 
+def _limit(default: int, doc: str) -> int:
+    value: int = field(default=default, metadata={"doc": doc, "min": 0})
+    return value
+
+
+def _window(default: int, doc: str) -> int:
+    value: int = field(default=default, metadata={"doc": doc, "min": 1, "max": 86400})
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """`[auth.limits]`: attempts per minute over all nodes together; 0 switches a limit off."""
+    """`[auth.limits]`: attempts per window over all nodes together; 0 switches a limit off. Windows are seconds."""
 
-    login_per_account: int = field(default=10, metadata={"doc": "sign-ins per e-mail address", "min": 0})
-    login_per_address: int = field(default=30, metadata={"doc": "sign-ins per client address", "min": 0})
-    signup_per_address: int = field(default=5, metadata={"doc": "sign-ups per client address", "min": 0})
-    refresh_per_session: int = field(default=60, metadata={"doc": "refreshes per session", "min": 0})
-    accept_per_address: int = field(default=20, metadata={"doc": "invitations opened per client address", "min": 0})
+    login_per_account: int = _limit(10, "sign-ins per e-mail address")
+    login_per_address: int = _limit(30, "sign-ins per client address")
+    login_window_secs: int = _window(60, "window of the sign-in limits")
+    signup_per_address: int = _limit(5, "sign-ups per client address")
+    signup_window_secs: int = _window(60, "window of the sign-up limit")
+    refresh_per_session: int = _limit(60, "refreshes per session")
+    refresh_window_secs: int = _window(60, "window of the refresh limit")
+    mail_per_account: int = _limit(3, "mails with links or codes per e-mail address")
+    mail_window_secs: int = _window(3600, "window of the mail limit")
+    verify_per_address: int = _limit(20, "one-time tokens presented per client address")
+    verify_window_secs: int = _window(60, "window of the one-time token limit")
+    second_factor_per_user: int = _limit(5, "second-factor attempts per user")
+    second_factor_window_secs: int = _window(300, "window of the second-factor limit")
 
 
 @dataclass(frozen=True, slots=True)

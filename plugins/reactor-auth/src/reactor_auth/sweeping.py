@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reactor_auth.assembly import Auth
-from reactor_auth.limits import WINDOW
+from reactor_auth.limits import LONGEST_WINDOW
 from reactor_auth.queries import sweep as sql
 from reactor_auth.queries.invitations import past as past_invitations
 from reactor_auth.tokens import LEEWAY_SECS
@@ -42,7 +42,7 @@ class Sweeper:
         for statement in (
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
-            sql.old_windows(now - 3 * WINDOW, STEP_ROWS),
+            sql.old_windows(now - 2 * LONGEST_WINDOW, STEP_ROWS),
             past_invitations(now - KEPT_INVITATIONS, STEP_ROWS),
         ):
             more = True

@@ -290,7 +290,7 @@ def test_guessing_is_limited(api, auth_config, ann, acme):
 @pytest.fixture
 def auth_config(auth_config, request):
     if request.node.name == "test_guessing_is_limited":
-        auth_config["limits"]["accept_per_address"] = 3
+        auth_config["limits"]["verify_per_address"] = 3
     return auth_config
 
 

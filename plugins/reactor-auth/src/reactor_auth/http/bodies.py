@@ -53,6 +53,7 @@ class TokenRequest(msgspec.Struct):
 
     grant_type: str | None = None
     email: str | None = None
+    username: str | None = None
     password: str | None = None
     refresh_token: str | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reactor_auth.assembly import Auth
-from reactor_auth.http.session_routes import GRANTS
+from reactor_auth.http.grants import GRANTS
 from reactor_auth.signing import ALGORITHM
 
 if TYPE_CHECKING:

@@ -57,7 +57,10 @@ class Accounts:
             raise SignUpDisabled
         address = emails.demand(email)
         self._passwords.demand_strength(password)
-        self._limiter.spend([limits.for_address("signup", origin.address, self._config.limits.signup_per_address)])
+        rates = self._config.limits
+        self._limiter.spend(
+            [limits.for_address("signup", origin.address, rates.signup_per_address, rates.signup_window_secs)]
+        )
         password_hash = self._passwords.hash(password)
         signer = self._sessions.signer()
         with self._db.begin() as tx:
@@ -80,10 +83,11 @@ class Accounts:
             InvalidCredentials, UserDisabled, TooManyAttempts
         """
         address = emails.parse(email)
+        rates = self._config.limits
         self._limiter.spend(
             [
-                limits.for_account("login", address or email, self._config.limits.login_per_account),
-                limits.for_address("login", origin.address, self._config.limits.login_per_address),
+                limits.for_account("login", address or email, rates.login_per_account, rates.login_window_secs),
+                limits.for_address("login", origin.address, rates.login_per_address, rates.login_window_secs),
             ]
         )
         row = None

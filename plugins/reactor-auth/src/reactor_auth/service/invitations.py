@@ -223,7 +223,7 @@ class Invitations:
         return str(row.org_id)
 
     def _spend(self, origin: Origin) -> None:
-        self._limiter.spend([limits.for_address("accept", origin.address, self._config.limits.accept_per_address)])
+        self._limiter.spend([limits.for_verification(self._config.limits, origin.address)])
 
     def _link(self, token: str) -> str:
         return f"{self._config.base_url}/?{urlencode({'invite_token': token})}"

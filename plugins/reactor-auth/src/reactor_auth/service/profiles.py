@@ -153,8 +153,8 @@ class Profiles:
 
     def _demand_current(self, row: Any, password: str, caller: Caller) -> None:
         # Counted like a sign-in: otherwise a stolen access token could guess the password without limit.
-        limit = limits.for_account("login", row.email, self._config.limits.login_per_account)
-        self._limiter.spend([limit])
+        rates = self._config.limits
+        self._limiter.spend([limits.for_account("login", row.email, rates.login_per_account, rates.login_window_secs)])
         if not self._passwords.fits(password, row.password_hash):
             with self._db.begin() as tx:
                 self._audit.record(

@@ -114,7 +114,10 @@ class Sessions:
                 return RefreshTokenReuse()
         elif row.expires_at <= now:
             return InvalidRefreshToken()
-        wait = self._limiter.count(tx, Limit(f"refresh:{row.session_id}", self._config.limits.refresh_per_session))
+        rates = self._config.limits
+        wait = self._limiter.count(
+            tx, Limit(f"refresh:{row.session_id}", rates.refresh_per_session, rates.refresh_window_secs)
+        )
         if wait:
             return TooManyAttempts(wait)
         if successor is None:
