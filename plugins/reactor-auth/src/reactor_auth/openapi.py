@@ -15,10 +15,11 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
-    from reactor_auth import openapi_orgs
+    # Here, because these build on this module.
+    from reactor_auth import openapi_accounts, openapi_orgs
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_orgs,):
+    for part in (openapi_accounts, openapi_orgs):
         for path, methods in part.PATHS.items():
             paths[path] = {**paths.get(path, {}), **methods}
         schemas.update(part.SCHEMAS)

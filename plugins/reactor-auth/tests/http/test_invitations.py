@@ -57,6 +57,9 @@ def test_an_owner_invites_and_somebody_joins(api, ann, bob, acme, field):
     assert link.startswith("http://127.0.0.1:8000/?invite_token=")
     token = link.partition("=")[2]
     assert len(token) == 43
+    mails = api.sql("SELECT template, recipient, state, variables_sealed FROM _reactor_auth.mail_outbox")
+    assert [mail[:3] for mail in mails if mail[0] == "invitation"] == [["invitation", "bob@example.com", "queued"]]
+    assert not any(token in (mail[3] or "") for mail in mails)
     assert ann.get("/orgs/acme/invitations").json() == [invitation]
     assert bob.get("/invitations").json() == []
     verify(api, bob)

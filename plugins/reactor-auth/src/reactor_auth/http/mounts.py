@@ -11,6 +11,7 @@ from reactor_auth.http import (
     invitation_routes,
     key_routes,
     org_routes,
+    outbox_routes,
     permission_routes,
     role_routes,
     session_routes,
@@ -70,3 +71,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)

@@ -18,6 +18,7 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import RoleNotFound, UserNotFound
 from reactor_auth.events import InvitationChanged, MemberChanged
 from reactor_auth.limits import RateLimiter
+from reactor_auth.mail.mailer import Mailer
 from reactor_auth.model import Caller, Member, Origin, User
 from reactor_auth.org_errors import (
     InvitationEmailMismatch,
@@ -66,6 +67,7 @@ class Invitations:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        mailer: Mailer,
     ) -> None:
         self._config = config
         self._db = db
@@ -73,6 +75,7 @@ class Invitations:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._mailer = mailer
 
     def invite(self, caller: Caller, ref: str, email: str, role_id: UUID | None) -> tuple[Invitation, str]:
         """Invite an address with a role, by default `member`; return the invitation and its link.
@@ -105,7 +108,20 @@ class Invitations:
             if replaced is not None:
                 details["replaces"] = str(replaced.id)
             self._note(tx, "created", caller.user_id, caller.origin, invitation, **details)
-        return invitation, self._link(token)
+            link = self._link(token)
+            self._mailer.queue(
+                tx,
+                "invitation",
+                address,
+                {
+                    "org_name": invitation.org_name,
+                    "role_name": invitation.role_name,
+                    "invite_link": link,
+                    "expires_hours": LIFE // timedelta(hours=1),
+                },
+                expires_at=invitation.expires_at,
+            )
+        return invitation, link
 
     def of_org(self, caller: Caller, ref: str) -> list[Invitation]:
         """List the pending invitations of an organisation, newest first."""
@@ -226,7 +242,7 @@ class Invitations:
         self._limiter.spend([limits.for_verification(self._config.limits, origin.address)])
 
     def _link(self, token: str) -> str:
-        return f"{self._config.base_url}/?{urlencode({'invite_token': token})}"
+        return f"{self._config.front_url}/?{urlencode({'invite_token': token})}"
 
     def _note(self, tx: Tx, change: str, actor: UUID, origin: Origin, invitation: Invitation, **details: Any) -> None:
         self._audit.record(
