@@ -154,11 +154,30 @@ def _schemas() -> dict[str, Json]:
         "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
-            ("email", "password", "refresh_token"),
-            grant_type={"type": "string", "enum": ["password", "refresh_token"]},
+            (
+                "email",
+                "password",
+                "refresh_token",
+                "subject_token",
+                "subject_token_type",
+                "requested_token_type",
+                "audience",
+                "scope",
+                "org",
+            ),
+            grant_type={
+                "type": "string",
+                "enum": ["password", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"],
+            },
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,
+            subject_token=_TEXT,
+            subject_token_type=_TEXT,
+            requested_token_type=_TEXT,
+            audience={"type": "string", "format": "uri"},
+            scope=_TEXT,
+            org=_TEXT,
         ),
         "AuthTokens": _object(
             ("user",), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session

@@ -12,6 +12,7 @@ from reactor_auth.delegation import DEFAULT_SECS
 from reactor_auth.errors import OrgRequired, invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.http.credentials import credential_of
+from reactor_auth.http.exchange import delegated
 from reactor_auth.http.key_routes import KeysResource
 from reactor_kernel.api import Identity
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     import falcon
 
     from reactor_auth.service.api_keys import ApiKey
-    from reactor_auth.service.delegation import Delegated
-
-ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 
 
 class KeyCreate(msgspec.Struct):
@@ -63,7 +61,12 @@ class ApiKeysResource:
             raise OrgRequired
         expires = body.expires_at if body.expires_at is not None else body.expires_at_camel
         key, secret = self._auth.api_keys.create(
-            caller, identity.org_id, body.name, body.scopes, None if expires is None else _instant(expires)
+            caller,
+            identity.org_id,
+            body.name,
+            body.scopes,
+            None if expires is None else _instant(expires),
+            identity.permissions,
         )
         render.no_store(resp)
         resp.status = "201 Created"
@@ -114,20 +117,6 @@ def identity_in(auth: Auth, req: falcon.Request, org: str | None) -> Identity:
     if org is None:
         return identity
     return auth.resolve(credential_of(req) or "", org)
-
-
-def delegated(value: Delegated) -> dict[str, Any]:
-    """Render a delegated token as RFC 8693 §2.2.1 does."""
-    return {
-        "access_token": value.access_token,
-        "issued_token_type": ACCESS_TOKEN_TYPE,
-        "token_type": "Bearer",
-        "expires_in": value.expires_in,
-        "expires_at": render.instant(value.expires_at),
-        "scope": " ".join(value.scopes),
-        "scopes": list(value.scopes),
-        "org_id": value.org_id,
-    }
 
 
 def _key(value: ApiKey) -> dict[str, Any]:

@@ -56,6 +56,13 @@ class TokenRequest(msgspec.Struct):
     username: str | None = None
     password: str | None = None
     refresh_token: str | None = None
+    subject_token: str | None = None
+    subject_token_type: str | None = None
+    requested_token_type: str | None = None
+    actor_token: str | None = None
+    audience: str | None = None
+    scope: str | None = None
+    org: str | None = None
 
 
 class LogOut(msgspec.Struct):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from reactor_auth.errors import PermissionDenied
 from reactor_auth.model import Bounds, Caller, Member, Org, Origin, Role, Standing, Tokens, User
-from reactor_kernel.api import IdentityKind
+from reactor_kernel.api import Identity, IdentityKind
 
 if TYPE_CHECKING:
     import falcon
@@ -116,7 +116,11 @@ def caller_of(request: falcon.Request) -> Caller:
 
     Raises PermissionDenied for everything that may do less than the user: keys, delegated tokens, services.
     """
-    identity = request.context.identity
+    return caller_as(request.context.identity, request)
+
+
+def caller_as(identity: Identity, request: falcon.Request) -> Caller:
+    """Return the signed-in user of an identity whose credential came in a request; see `caller_of`."""
     if identity.kind is not IdentityKind.USER or identity.user_id is None:
         raise PermissionDenied(_REFUSALS.get(identity.kind, "only a user may do this"))
     session_id = UUID(identity.session_id) if identity.session_id else None

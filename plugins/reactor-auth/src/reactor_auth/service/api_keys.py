@@ -22,6 +22,7 @@ from reactor_auth.model import Caller
 from reactor_auth.org_errors import ApiKeyNotFound
 from reactor_auth.queries import api_keys as sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.scopes import intersect
 from reactor_auth.service.orgs import demand_name, standing_in
 from reactor_auth.tokens import digest
 from reactor_kernel.api import Clock, Conflict, Database, Tx, uuid7
@@ -67,8 +68,11 @@ class ApiKeys:
         name: str,
         scopes: Sequence[str] | None,
         expires_at: datetime | None,
+        held: frozenset[str],
     ) -> tuple[ApiKey, str]:
         """Make a key for an organisation; return it and its secret, which is not kept.
+
+        `held` is what the credential at hand may do there: whoever asks with less than the user's rights gets no more.
 
         Raises:
             ValidationError, OrgNotFound, NotOrgMember, PermissionDenied, TooManyKeys
@@ -81,7 +85,8 @@ class ApiKeys:
         secret = PREFIX + secrets.token_urlsafe(32)
         with self._db.begin() as tx:
             standing = standing_in(tx, org, caller.user_id)
-            missing = patterns.beyond(wanted or (), standing.permissions)
+            everything = standing.permissions
+            missing = patterns.beyond(sorted(everything) if wanted is None else wanted, intersect(everything, held))
             if missing:
                 raise PermissionDenied(
                     f"a key can do only what you can, which does not cover: {', '.join(missing)}",
