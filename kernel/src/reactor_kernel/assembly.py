@@ -95,6 +95,8 @@ def _guarded(kernel: Kernel, plugin: str, collect: Callable[[], None]) -> Callab
 
 def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, PluginContext]:
     """Make each enabled plugin's view of the kernel."""
+    from reactor_kernel.plugins.own_hooks import OwnHooks
+
     contexts = {}
     for plugin in kernel.enabled:
         info = plugin.manifest
@@ -111,6 +113,7 @@ def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, Pl
             clock=kernel.clock,
             leader=kernel.leader,
             permissions=permissions,
+            hooks=OwnHooks(kernel.hooks, plugin.name, kernel.log),
         )
     return contexts
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reactor_kernel.contracts.db import Database
-from reactor_kernel.contracts.runtime import Clock, EventLog, Leader, MetricsRegistry, Project, Services, Vault
+from reactor_kernel.contracts.runtime import Clock, EventLog, Hooks, Leader, MetricsRegistry, Project, Services, Vault
 from reactor_kernel.plugins.info import PluginInfo
 
 
@@ -28,6 +28,7 @@ class PluginContext:
         clock: time.
         leader: which tasks this process leads.
         permissions: every permission the enabled plugins declared, with its meaning.
+        hooks: calls the hooks that this plugin declared with `reactor_hookspecs`.
     """
 
     info: PluginInfo
@@ -42,3 +43,4 @@ class PluginContext:
     clock: Clock
     leader: Leader
     permissions: dict[str, str]
+    hooks: Hooks

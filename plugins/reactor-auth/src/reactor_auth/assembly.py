@@ -9,6 +9,7 @@ from reactor_auth.api_keys import PREFIX as KEY_PREFIX
 from reactor_auth.api_keys import KeyResolver
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
+from reactor_auth.extensions import Extensions
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.passwords import Passwords
 from reactor_auth.resolver import Resolver
@@ -24,15 +25,22 @@ if TYPE_CHECKING:
     from reactor_auth.mail.outbox import Outbox
     from reactor_auth.pages.layout import Layout
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.anonymous import Anonymous
     from reactor_auth.service.api_keys import ApiKeys
     from reactor_auth.service.audit_reading import AuditReader
     from reactor_auth.service.delegation import Delegation
+    from reactor_auth.service.erasure import Erasure
+    from reactor_auth.service.export import Export
     from reactor_auth.service.invitations import Invitations
+    from reactor_auth.service.letters import Letters
+    from reactor_auth.service.mail_requests import MailRequests
     from reactor_auth.service.members import Members
+    from reactor_auth.service.one_time import OneTimeTokens
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.roles import Roles
     from reactor_auth.service.sessions import Sessions
+    from reactor_auth.service.verification import Verification
 
 
 class Auth:
@@ -55,6 +63,7 @@ class Auth:
         self.changes.listen(ctx.db)
         self.passwords = Passwords(config.password)
         self.metrics = AuthMetrics(ctx.metrics)
+        self.extensions = Extensions(ctx.hooks)
 
     @cached_property
     def audit(self) -> AuditLog:
@@ -95,6 +104,7 @@ class Auth:
     @cached_property
     def sessions(self) -> Sessions:
         """Sessions and refresh tokens."""
+        from reactor_auth.service.devices import Devices
         from reactor_auth.service.sessions import Sessions
 
         return Sessions(
@@ -107,7 +117,70 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            claims=self.extensions.claims,
+            opened=Devices(self.clock, self.letters).note,
         )
+
+    @cached_property
+    def one_time_tokens(self) -> OneTimeTokens:
+        """What mails carry to prove that somebody reads the address."""
+        from reactor_auth.service.one_time import OneTimeTokens
+
+        return OneTimeTokens(self.clock, self.config.data_key_bytes)
+
+    @cached_property
+    def letters(self) -> Letters:
+        """The mails of identity."""
+        from reactor_auth.service.letters import Letters
+
+        return Letters(self.config, self.clock, self.mailer, self.one_time_tokens, self.prefix)
+
+    @cached_property
+    def mail_requests(self) -> MailRequests:
+        """Mails that somebody asks for by an address."""
+        from reactor_auth.service.mail_requests import MailRequests
+
+        return MailRequests(self.config, self.db, self.clock, self.limiter, self.letters, self.log)
+
+    @cached_property
+    def verification(self) -> Verification:
+        """What one-time tokens do."""
+        from reactor_auth.service.verification import Verification
+
+        return Verification(
+            self.config,
+            self.db,
+            self.clock,
+            self.passwords,
+            self.sessions,
+            self.limiter,
+            self.audit,
+            self.changes,
+            self.one_time_tokens,
+            self.letters,
+            self.extensions,
+        )
+
+    @cached_property
+    def anonymous(self) -> Anonymous:
+        """Users without an address."""
+        from reactor_auth.service.anonymous import Anonymous
+
+        return Anonymous(self.config, self.db, self.clock, self.sessions, self.limiter, self.audit, self.extensions)
+
+    @cached_property
+    def erasure(self) -> Erasure:
+        """The end of deleted accounts."""
+        from reactor_auth.service.erasure import Erasure
+
+        return Erasure(self.config, self.db, self.clock, self.audit)
+
+    @cached_property
+    def export(self) -> Export:
+        """Everything an account owns."""
+        from reactor_auth.service.export import Export
+
+        return Export(self.db, self.clock, self.audit)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -115,7 +188,17 @@ class Auth:
         from reactor_auth.service.accounts import Accounts
 
         return Accounts(
-            self.config, self.db, self.clock, self.passwords, self.sessions, self.limiter, self.audit, self.invitations
+            self.config,
+            self.db,
+            self.clock,
+            self.passwords,
+            self.sessions,
+            self.limiter,
+            self.audit,
+            letters=self.letters,
+            requests=self.mail_requests,
+            extensions=self.extensions,
+            invitations=self.invitations,
         )
 
     @cached_property
@@ -132,6 +215,8 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            letters=self.letters,
+            extensions=self.extensions,
         )
 
     @cached_property

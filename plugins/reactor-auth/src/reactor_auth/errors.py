@@ -6,6 +6,7 @@ from reactor_kernel.api import (
     BadRequest,
     Conflict,
     Forbidden,
+    InternalError,
     InvalidCredential,
     NotFound,
     PermissionDenied,
@@ -15,13 +16,17 @@ from reactor_kernel.api import (
 )
 
 __all__ = [
+    "AnonymousDisabled",
+    "ClaimsUnusable",
     "EmailDisabled",
     "EmailExists",
+    "EmailNotVerified",
     "InvalidCredentials",
     "InvalidRefreshToken",
     "LastOwner",
     "MembershipNotFound",
     "NotOrgMember",
+    "OneTimeTokenRefused",
     "OrgNotFound",
     "OrgRequired",
     "OrgSlugExists",
@@ -30,6 +35,7 @@ __all__ = [
     "RoleNotFound",
     "SessionRevoked",
     "SignUpDisabled",
+    "SignUpRefused",
     "TokenExpired",
     "TooManyAttempts",
     "UserDisabled",
@@ -56,7 +62,7 @@ class EmailDisabled(BadRequest):
     """The e-mail address cannot be changed, because the new one cannot be confirmed by mail."""
 
     code = "email_disabled"
-    hint = "This version of reactor-auth sends no mail; leave email out of the request."
+    hint = "This server sends no mail: configure [auth.smtp], or leave email out of the request."
 
 
 class InvalidCredentials(Unauthenticated):
@@ -152,6 +158,35 @@ class OrgSlugExists(Conflict):
     """An organisation with this slug exists already."""
 
     code = "org_slug_exists"
+
+
+class EmailNotVerified(Forbidden):
+    """The e-mail address has not been confirmed yet."""
+
+    code = "email_not_verified"
+    hint = "Follow the link in the mail, or have it sent again: POST /auth/v1/resend."
+
+
+class OneTimeTokenRefused(InvalidCredential):
+    """The link or code is wrong, was used before or has expired."""
+
+    hint = "Have a new one sent."
+
+
+class SignUpRefused(Forbidden):
+    """This server does not accept this sign-up."""
+
+    code = "signup_refused"
+
+
+class AnonymousDisabled(Forbidden):
+    """Anonymous users are switched off on this server."""
+
+    code = "anonymous_disabled"
+
+
+class ClaimsUnusable(InternalError):
+    """A plugin adds claims to access tokens that cannot be added."""
 
 
 class TooManyAttempts(RateLimited):

@@ -31,6 +31,13 @@ class UserDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class UserErased:
+    """A deleted account's data are gone; whatever else is kept about the user should go too."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevoked:
     """Sessions of a user ended. `reason` is logout, password_changed, user_deleted or reuse_detected."""
 
@@ -105,6 +112,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType("auth.user.created", UserCreated),
     EventType("auth.user.updated", UserUpdated),
     EventType("auth.user.deleted", UserDeleted),
+    EventType("auth.user.erased", UserErased),
     EventType("auth.session.revoked", SessionRevoked),
     EventType("auth.org.created", OrgCreated),
     EventType("auth.org.updated", OrgUpdated),

@@ -25,7 +25,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as the database has it, without the password hash."""
+    """A user as the database has it, without the password hash; `email` is empty for an anonymous one."""
 
     id: UUID
     email: str
@@ -35,6 +35,11 @@ class User:
     disabled_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the user has no address yet."""
+        return not self.email
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,19 +139,26 @@ def _schemas() -> dict[str, Json]:
     session = {"access_token": _TEXT, "refresh_token": _TEXT, "expires_at": _INSTANT}
     return {
         "AuthUser": _object(
+            ("is_anonymous",),
             id=_UUID,
-            email=_TEXT,
+            email={"type": ["string", "null"]},
             email_verified={"type": "boolean"},
+            is_anonymous={"type": "boolean"},
             metadata=_ANY_OBJECT,
             default_org_id=_NULLABLE_UUID,
             created_at=_INSTANT,
         ),
         "AuthSession": _object(**session),
         "AuthSignUp": _object(
-            ("metadata", "invite_token"), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT, invite_token=_TEXT
+            ("email", "password", "anonymous", "metadata", "invite_token"),
+            email=_TEXT,
+            password=_TEXT,
+            anonymous={"type": "boolean"},
+            metadata=_ANY_OBJECT,
+            invite_token=_TEXT,
         ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
-        "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
+        "AuthSignedUp": _object(user=_ref("AuthUser"), session={"anyOf": [_ref("AuthSession"), {"type": "null"}]}),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
             (
@@ -164,11 +171,13 @@ def _schemas() -> dict[str, Json]:
                 "audience",
                 "scope",
                 "org",
+                "token",
             ),
             grant_type={
                 "type": "string",
-                "enum": ["password", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"],
+                "enum": ["password", "refresh_token", "otp", "urn:ietf:params:oauth:grant-type:token-exchange"],
             },
+            token=_TEXT,
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,

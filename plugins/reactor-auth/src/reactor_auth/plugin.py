@@ -45,7 +45,7 @@ class AuthPlugin:
     info = PluginInfo(
         name="auth",
         version=__version__,
-        api=(1, 0),
+        api=(1, 1),
         summary="Users, sessions, organisations, roles and permissions",
     )
 
@@ -59,6 +59,12 @@ class AuthPlugin:
 
             self._made = Auth(ctx)
         return self._made
+
+    @hookimpl
+    def reactor_hookspecs(self) -> Iterable[type]:
+        from reactor_auth.hookspecs import AuthSpecs
+
+        yield AuthSpecs
 
     @hookimpl
     def reactor_config_section(self) -> Iterable[ConfigSection]:

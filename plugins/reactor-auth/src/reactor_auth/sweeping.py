@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from reactor_auth.assembly import Auth
 from reactor_auth.limits import LONGEST_WINDOW
+from reactor_auth.queries import mail as mail_sql
 from reactor_auth.queries import sweep as sql
+from reactor_auth.queries import verification as verification_sql
 from reactor_auth.queries.invitations import past as past_invitations
 from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
@@ -17,7 +19,7 @@ KEPT_INVITATIONS = timedelta(days=30)
 
 
 class Sweeper:
-    """Deletes expired refresh tokens, ended sessions and old rate windows, in steps of a thousand rows."""
+    """Erases deleted accounts, and deletes what has expired, in steps of a thousand rows."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -38,8 +40,11 @@ class Sweeper:
         revoked_before = now - timedelta(seconds=config.access_ttl_secs) - 2 * leeway
         with self._auth.db.begin() as tx:
             tx.execute(sql.sealed_successors(now - timedelta(seconds=config.refresh_reuse_grace_secs)))
-        removed = 0
+        removed = self._auth.erasure.erase_due(stop)
         for statement in (
+            # A day longer than they work, so that what became of one can be looked up.
+            verification_sql.expired(now - timedelta(days=1), STEP_ROWS),
+            mail_sql.finished(now - timedelta(days=config.mail.keep_days), STEP_ROWS),
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
             sql.old_windows(now - 2 * LONGEST_WINDOW, STEP_ROWS),

@@ -73,15 +73,24 @@ class AccessTokens:
         self._clock = clock
 
     def issue(
-        self, signer: Signer, user: User, session_id: UUID, amr: Sequence[str], orgs: Sequence[UUID]
+        self,
+        signer: Signer,
+        user: User,
+        session_id: UUID,
+        amr: Sequence[str],
+        orgs: Sequence[UUID],
+        *,
+        extra: Mapping[str, Any] | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires."""
+        """Sign a token for a session; return it with the instant it expires. `extra` are claims of other plugins."""
         claims: dict[str, Any] = {
+            **(extra or {}),
             "sub": f"user_{user.id}",
-            "email": user.email,
             "amr": list(amr),
             "orgs": [str(org) for org in orgs],
         }
+        if user.email:
+            claims["email"] = user.email
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)

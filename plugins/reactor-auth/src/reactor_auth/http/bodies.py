@@ -40,10 +40,11 @@ class Credentials(msgspec.Struct):
 
 
 class SignUp(msgspec.Struct):
-    """`POST /signup`."""
+    """`POST /signup`; without address and password only for anonymous users."""
 
-    email: str
-    password: str
+    email: str | None = None
+    password: str | None = None
+    anonymous: bool = False
     metadata: dict[str, Any] | None = None
     invite_token: str | None = None
 
@@ -52,6 +53,7 @@ class TokenRequest(msgspec.Struct):
     """`POST /token`, whatever the grant."""
 
     grant_type: str | None = None
+    token: str | None = None
     email: str | None = None
     username: str | None = None
     password: str | None = None
@@ -63,6 +65,35 @@ class TokenRequest(msgspec.Struct):
     audience: str | None = None
     scope: str | None = None
     org: str | None = None
+
+
+class Address(msgspec.Struct):
+    """`POST /resend`, `POST /password-reset/request`."""
+
+    email: str
+
+
+class Otp(msgspec.Struct):
+    """`POST /otp`."""
+
+    email: str
+    create_user: bool = True
+    redirect_to: str | None = None
+
+
+class Verify(msgspec.Struct):
+    """`POST /verify`."""
+
+    token: str
+    type: str = "signup"
+
+
+class ResetConfirm(msgspec.Struct):
+    """`POST /password-reset/confirm`; `password` is what the JavaScript client sends."""
+
+    token: str
+    new_password: str | None = None
+    password: str | None = None
 
 
 class LogOut(msgspec.Struct):

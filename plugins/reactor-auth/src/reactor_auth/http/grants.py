@@ -37,9 +37,21 @@ def refresh_token(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) ->
     return render.oauth_tokens(counted(auth.metrics.refreshed, refresh))
 
 
+def otp(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) -> dict[str, Any]:
+    """Exchange a code sent by mail."""
+    email, code = required(body.email, "email"), required(body.token, "token")
+
+    def exchange_code() -> tuple[User, Tokens]:
+        return auth.verification.exchange(email, code, render.origin_of(req))
+
+    user, tokens = counted(auth.metrics.signed_in, exchange_code)
+    return {**render.oauth_tokens(tokens), "user": render.user(user)}
+
+
 GRANTS: Mapping[str, Grant] = {
     "password": password,
     "refresh_token": refresh_token,
+    "otp": otp,
     exchange.GRANT: exchange.token_exchange,
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    account_routes,
     api_key_routes,
     audit_routes,
     invitation_routes,
@@ -16,6 +17,7 @@ from reactor_auth.http import (
     role_routes,
     session_routes,
     user_routes,
+    verify_routes,
 )
 from reactor_kernel.api import Access, MethodRule, Mount
 
@@ -25,6 +27,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
     accepting = invitation_routes.AcceptResource(auth)
+    resend, verify = account_routes.ResendResource(auth), verify_routes.VerifyResource(auth)
     public: dict[str, object] = {
         "/signup": session_routes.SignUpResource(auth),
         "/login": session_routes.LoginResource(auth),
@@ -33,6 +36,14 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/logout": session_routes.LogoutResource(auth),
         "/invitations/accept": accepting,
         "/orgs/{ref}/invitations/{invitation}/accept": accepting,
+        "/verify": verify,
+        "/verify/resend": resend,
+        "/resend": resend,
+        "/password-reset/request": account_routes.ResetRequestResource(auth),
+        "/password-reset/confirm": account_routes.ResetConfirmResource(auth),
+        "/recover": account_routes.ResetRequestResource(auth, empty=True),
+        "/reset": account_routes.ResetPageResource(auth),
+        "/otp": account_routes.OtpResource(auth),
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
     }
@@ -48,6 +59,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
+        "/user/export": account_routes.ExportResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
         "/orgs/{ref}/roles": role_routes.RolesResource(auth),

@@ -28,10 +28,11 @@ def instant(value: datetime) -> str:
 
 
 def user(value: User) -> dict[str, Any]:
-    """Render a user."""
+    """Render a user; `is_anonymous` is there for anonymous ones only."""
     return {
         "id": str(value.id),
-        "email": value.email,
+        **({"is_anonymous": True} if value.is_anonymous else {}),
+        "email": value.email or None,
         "email_verified": value.email_verified,
         "metadata": value.metadata,
         "default_org_id": None if value.default_org_id is None else str(value.default_org_id),

@@ -8,7 +8,7 @@ from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.http.grants import GRANTS, sign_in
-from reactor_auth.model import Scope
+from reactor_auth.model import Scope, Tokens
 from reactor_kernel.api import Forbidden, ReactorError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -24,13 +24,22 @@ class SignUpResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make a user and sign it in."""
         body = bodies.read_json(req, bodies.SignUp)
-        metadata = bodies.metadata_of(body.metadata)
-        user, tokens = self._auth.accounts.sign_up(
-            body.email, body.password, metadata, render.origin_of(req), invite_token=body.invite_token
-        )
+        metadata, origin = bodies.metadata_of(body.metadata), render.origin_of(req)
+        tokens: Tokens | None
+        if body.anonymous:
+            if body.email is not None or body.password is not None:
+                raise invalid_field("anonymous", "goes without email and password")
+            if body.invite_token is not None:
+                raise invalid_field("invite_token", "needs the email it was sent to")
+            user, tokens = self._auth.anonymous.sign_up(metadata, origin)
+        else:
+            email, password = _given(body.email, "email"), _given(body.password, "password")
+            user, tokens = self._auth.accounts.sign_up(
+                email, password, metadata, origin, invite_token=body.invite_token
+            )
         render.no_store(resp)
         resp.status = "201 Created"
-        resp.media = {"user": render.user(user), "session": render.tokens(tokens)}
+        resp.media = {"user": render.user(user), "session": None if tokens is None else render.tokens(tokens)}
 
 
 class LoginResource:
@@ -105,6 +114,12 @@ class LogoutResource:
     def _token_of_body(self, req: falcon.Request) -> str | None:
         raw = req.bounded_stream.read()
         return bodies.decode(raw, bodies.LogOut).refresh_token if raw.strip() else None
+
+
+def _given(value: str | None, name: str) -> str:
+    if value is None:
+        raise invalid_field(name, "is required")
+    return value
 
 
 def _scope(text: str | None) -> Scope:

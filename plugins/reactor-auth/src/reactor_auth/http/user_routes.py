@@ -28,7 +28,7 @@ class MeResource:
             orgs = [org for org in orgs if org.org_id == actor.bounds.org_id]
         resp.media = {
             "user_id": str(user.id),
-            "email": user.email,
+            "email": user.email or None,
             "orgs": [{"org_id": str(org.org_id), "org_slug": org.org_slug, "role": org.role} for org in orgs],
         }
 

@@ -1,4 +1,4 @@
-"""The background service that empties the outbox; every node may run it."""
+"""The background service that answers requests for mails and empties the outbox; every node may run it."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ class PostOffice:
     def turn(self, stop: StopSignal) -> float:
         """Do everything that is due; return the seconds until there may be more."""
         auth = self._auth
+        while not stop.is_set() and self._answer_request():
+            pass
         try:
             while not stop.is_set():
                 now = auth.clock.now()
@@ -71,6 +73,10 @@ class PostOffice:
         [due] = auth.db.run(None, [sql.next_due(auth.clock.now())], readonly=True)
         seconds = due.rows[0][0]
         return POLL_SECS if seconds is None else min(POLL_SECS, max(float(seconds), 0.05))
+
+    def _answer_request(self) -> bool:
+        [found] = self._auth.db.run(None, [sql.requests_due(self._auth.clock.now())], readonly=True)
+        return found.rows[0][0] == b"t" and self._auth.mail_requests.answer_one()
 
     def _deliver(self, row: tuple[bytes | None, ...]) -> bool:
         """Send one claimed mail; return False where the relay does not let anybody in."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Insert, Select, delete, insert, select
+from sqlalchemy import Delete, Insert, Select, Update, delete, insert, select, update
 
 from reactor_auth.tables import mail_outbox, mail_requests
 
@@ -89,3 +89,12 @@ def due_request(now: datetime) -> Select[Any]:
 def remove_request(request_id: UUID) -> Delete:
     """Remove a request that was met."""
     return delete(mail_requests).where(mail_requests.c.id == request_id)
+
+
+def postpone_request(request_id: UUID, due_at: datetime) -> Update:
+    """Answer a request later, and count the attempt."""
+    return (
+        update(mail_requests)
+        .where(mail_requests.c.id == request_id)
+        .values(due_at=due_at, attempts=mail_requests.c.attempts + 1)
+    )

@@ -7,13 +7,16 @@ from typing import Any
 from reactor_auth import emails, limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
-from reactor_auth.errors import EmailExists, InvalidCredentials, SignUpDisabled, UserDisabled
+from reactor_auth.errors import EmailExists, EmailNotVerified, InvalidCredentials, SignUpDisabled, UserDisabled
 from reactor_auth.events import UserCreated
+from reactor_auth.extensions import Extensions
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.queries import users as sql
 from reactor_auth.service.invitations import Invitations
+from reactor_auth.service.letters import Letters
+from reactor_auth.service.mail_requests import MailRequests, Wish
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, uuid7
@@ -33,6 +36,10 @@ class Accounts:
         sessions: Sessions,
         limiter: RateLimiter,
         audit: AuditLog,
+        *,
+        letters: Letters,
+        requests: MailRequests,
+        extensions: Extensions,
         invitations: Invitations,
     ) -> None:
         self._config = config
@@ -42,15 +49,18 @@ class Accounts:
         self._sessions = sessions
         self._limiter = limiter
         self._audit = audit
+        self._letters = letters
+        self._requests = requests
+        self._extensions = extensions
         self._invitations = invitations
 
     def sign_up(
         self, email: str, password: str, metadata: dict[str, Any], origin: Origin, *, invite_token: str | None = None
-    ) -> tuple[User, Tokens]:
-        """Make a user with a first session, and a member of the organisation it was invited to.
+    ) -> tuple[User, Tokens | None]:
+        """Make a user with a first session; with `require_verified_email` without one (see `_sign_up_unseen`).
 
         Raises:
-            SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
+            SignUpDisabled, ValidationError, WeakPassword, SignUpRefused, EmailExists, TooManyAttempts
             InvitationNotFound, InvitationUsed, InvitationEmailMismatch
         """
         if not self._config.signup_enabled:
@@ -61,7 +71,13 @@ class Accounts:
         self._limiter.spend(
             [limits.for_address("signup", origin.address, rates.signup_per_address, rates.signup_window_secs)]
         )
+        self._extensions.demand_signup(address, metadata, "password", origin)
+        self._extensions.demand_password(password)
+        if self._config.require_verified_email:
+            self._requests.spend(address, origin)
         password_hash = self._passwords.hash(password)
+        if self._config.require_verified_email:
+            return self._sign_up_unseen(address, password_hash, metadata, origin, invite_token), None
         signer = self._sessions.signer()
         with self._db.begin() as tx:
             inserted = sql.insert_user(uuid7(), address, password_hash, metadata, self._clock.now())
@@ -71,16 +87,41 @@ class Accounts:
             user = user_of(row)
             self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
             tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            self._letters.verification(tx, user)
             if invite_token is not None:
                 user = self._invitations.join_new(tx, user, invite_token, origin)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 
+    def _sign_up_unseen(
+        self, address: str, password_hash: str, metadata: dict[str, Any], origin: Origin, invite_token: str | None
+    ) -> User:
+        """Make a user that has to confirm the address; answer and do the same where the address is taken (decision 41).
+
+        The mail that follows tells the owner of the address which of the two it was.
+        """
+        now, user_id = self._clock.now(), uuid7()
+        with self._db.begin() as tx:
+            if invite_token is not None:
+                # Before the address is looked at, so that the refusal says nothing about it.
+                self._invitations.demand(tx, address, invite_token)
+            row = tx.execute(sql.insert_user(user_id, address, password_hash, metadata, now)).one_or_none()
+            self._requests.note(tx, Wish.ACCOUNT, address, origin, user_id=str(user_id))
+            if row is None:
+                self._audit.record(tx, "login.failed", origin, actor=None, reason="signup_of_taken_email")
+                return User(user_id, address, False, metadata, None, None, now, now)
+            user = user_of(row)
+            self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
+            tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            if invite_token is not None:
+                self._invitations.join_new(tx, user, invite_token, origin)
+        return user
+
     def sign_in(self, email: str, password: str, origin: Origin) -> tuple[User, Tokens]:
         """Check a password and open a session; a known and an unknown address cost and answer the same.
 
         Raises:
-            InvalidCredentials, UserDisabled, TooManyAttempts
+            InvalidCredentials, UserDisabled, EmailNotVerified, TooManyAttempts
         """
         address = emails.parse(email)
         rates = self._config.limits
@@ -101,6 +142,9 @@ class Accounts:
         if row.disabled_at is not None:
             self._refuse(row.id, "user_disabled", origin)
             raise UserDisabled
+        if self._config.require_verified_email and not row.email_verified:
+            self._refuse(row.id, "email_not_verified", origin)
+            raise EmailNotVerified
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         signer = self._sessions.signer()
         with self._db.begin() as tx:

@@ -174,6 +174,10 @@ class Invitations:
             user = _user(tx, caller.user_id)
             return self._join(tx, user, token, caller.origin, verified=True)
 
+    def demand(self, tx: Tx, email: str, token: str) -> None:
+        """Raise unless a token invites an address: InvitationNotFound, InvitationUsed, InvitationEmailMismatch."""
+        self._acceptable_for(email, tx.execute(sql.by_token(digest(token), lock=False)).one_or_none())
+
     def join_new(self, tx: Tx, user: User, token: str, origin: Origin) -> User:
         """Make a user that is just signing up a member, in the transaction that makes the user; return it as it is then.
 
@@ -190,9 +194,7 @@ class Invitations:
         org_id = tx.execute(sql.org_of(token_hash)).scalar_one_or_none()
         if org_id is None or tx.execute(org_sql.by_ref(org_id, lock=True)).first() is None:
             raise InvitationNotFound
-        invitation = self._acceptable(tx.execute(sql.by_token(token_hash, lock=True)).one_or_none())
-        if user.email.lower() != invitation.email.lower():
-            raise InvitationEmailMismatch(hint="Sign in with the address the invitation was sent to.")
+        invitation = self._acceptable_for(user.email, tx.execute(sql.by_token(token_hash, lock=True)).one_or_none())
         if verified and not user.email_verified:
             raise InvitationEmailMismatch(
                 "your e-mail address is not verified, so the invitation cannot be matched with it",
@@ -226,6 +228,12 @@ class Invitations:
             raise InvitationUsed
         if invitation.status != "pending":
             raise InvitationNotFound
+        return invitation
+
+    def _acceptable_for(self, email: str, row: Row[Any] | None) -> Invitation:
+        invitation = self._acceptable(row)
+        if email.lower() != invitation.email.lower():
+            raise InvitationEmailMismatch(hint="Sign in with the address the invitation was sent to.")
         return invitation
 
     def _one(self, tx: Tx, invitation_id: UUID) -> Invitation:

@@ -11,6 +11,7 @@ from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
 from reactor_auth.errors import (
     EmailDisabled,
+    EmailExists,
     InvalidCredentials,
     LastOwner,
     NotOrgMember,
@@ -18,12 +19,14 @@ from reactor_auth.errors import (
     UserNotFound,
 )
 from reactor_auth.events import UserDeleted, UserUpdated
+from reactor_auth.extensions import Extensions
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Caller, OrgSummary, ProfileChange, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.permissions import OWNER
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as sql
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, Tx
@@ -42,6 +45,9 @@ class Profiles:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        *,
+        letters: Letters,
+        extensions: Extensions,
     ) -> None:
         self._config = config
         self._db = db
@@ -51,6 +57,8 @@ class Profiles:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._letters = letters
+        self._extensions = extensions
 
     def user(self, user_id: UUID) -> User:
         """Return a user. Raises UserNotFound."""
@@ -70,17 +78,23 @@ class Profiles:
         return user_of(row), [OrgSummary(org.id, org.slug, org.role) for org in found]
 
     def change(self, caller: Caller, change: ProfileChange) -> User:
-        """Change the caller's account; a new password ends all other sessions.
+        """Change the caller's account; a new password ends all other sessions, a new address waits to be confirmed.
 
         Raises:
-            ValidationError, WeakPassword, EmailDisabled, InvalidCredentials, OrgNotFound, NotOrgMember
+            ValidationError, WeakPassword, EmailDisabled, EmailExists, InvalidCredentials, OrgNotFound, NotOrgMember,
+            TooManyAttempts
         """
         wanted_email = None if change.email is None else emails.demand(change.email)
         if change.password is not None:
             self._passwords.demand_strength(change.password)
+            self._extensions.demand_password(change.password)
         before = self._with_hash(caller.user_id)
-        if wanted_email is not None and wanted_email != before.email:
-            raise EmailDisabled
+        if wanted_email == before.email:
+            wanted_email = None
+        if wanted_email is not None:
+            if not self._letters.arrive:
+                raise EmailDisabled
+            self._limiter.spend([limits.for_mail(self._config.limits, wanted_email)])
         if change.current_password is not None:
             self._demand_current(before, change.current_password, caller)
         values: dict[str, Any] = {}
@@ -90,7 +104,7 @@ class Profiles:
             values["default_org_id"] = change.default_org.org_id
         if change.password is not None:
             values["password_hash"] = self._passwords.hash(change.password)
-        if not values:
+        if not values and wanted_email is None:
             return user_of(before)
         with self._db.begin() as tx:
             current = tx.execute(sql.by_id(caller.user_id, lock=True)).one()
@@ -98,31 +112,48 @@ class Profiles:
                 raise InvalidCredentials("the password was changed meanwhile")
             if change.default_org is not None and change.default_org.org_id is not None:
                 _demand_membership(tx, change.default_org.org_id, caller.user_id)
-            tx.execute(sql.change(caller.user_id, values, self._clock.now()))
-            self._note(tx, caller, values)
+            if wanted_email is not None:
+                self._wish_email(tx, user_of(current), wanted_email)
+            if values:
+                tx.execute(sql.change(caller.user_id, values, self._clock.now()))
+            self._note(tx, caller, user_of(current), values, email_pending=wanted_email is not None)
             return user_of(tx.execute(sql.by_id(caller.user_id)).one())
 
-    def _note(self, tx: Tx, caller: Caller, values: dict[str, Any]) -> None:
+    def _wish_email(self, tx: Tx, user: User, wanted: str) -> None:
+        """Mail the new address, which becomes the user's once it is confirmed."""
+        taken = tx.execute(sql.by_email(wanted)).one_or_none()
+        if taken is not None and not self._config.require_verified_email:
+            raise EmailExists
+        if taken is not None:
+            # A server whose sign-up does not tell which addresses are taken does not tell it here either.
+            self._letters.account_exists(tx, user_of(taken))
+        else:
+            self._letters.email_change(tx, user, wanted)
+
+    def _note(self, tx: Tx, caller: Caller, user: User, values: dict[str, Any], *, email_pending: bool) -> None:
         """Write what follows from a change: audit rows, events, ended sessions, dropped caches."""
         resource = f"user:{caller.user_id}"
         changed = sorted("password" if name == "password_hash" else name for name in values)
         if "password" in changed:
             self._audit.record(tx, "user.password_changed", caller.origin, actor=caller.user_id, resource=resource)
             self._sessions.revoke(tx, caller.user_id, "password_changed", caller.origin, keep=caller.session_id)
-        if changed != ["password"]:
+            self._letters.password_changed(tx, user, caller.origin)
+        others = [name for name in changed if name != "password"] + ["pending_email"] * email_pending
+        if others:
             self._audit.record(
                 tx,
                 "user.updated",
                 caller.origin,
                 actor=caller.user_id,
                 resource=resource,
-                changed=[name for name in changed if name != "password"],
+                changed=others,
             )
-        tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), changed))
-        self._changes.announce(tx, changes.user(caller.user_id))
+        if changed:
+            tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), changed))
+            self._changes.announce(tx, changes.user(caller.user_id))
 
     def delete(self, caller: Caller) -> None:
-        """Disable the caller's account and end its sessions; the address stays taken.
+        """Disable the caller's account and end its sessions; the address stays taken until the account is erased.
 
         Raises:
             LastOwner: naming the organisations that would be left without an owner.
@@ -137,10 +168,12 @@ class Profiles:
             if orphaned:
                 raise LastOwner(details={"orgs": orphaned})
             now = self._clock.now()
-            tx.execute(sql.change(caller.user_id, {"disabled_at": now}, now))
+            user = user_of(tx.execute(sql.by_id(caller.user_id, lock=True)).one())
+            tx.execute(sql.change(caller.user_id, {"disabled_at": now, "deleted_at": now}, now))
             self._sessions.revoke(tx, caller.user_id, "user_deleted", caller.origin)
             resource = f"user:{caller.user_id}"
             self._audit.record(tx, "user.deleted", caller.origin, actor=caller.user_id, resource=resource)
+            self._letters.account_deleted(tx, user)
             tx.publish("auth.user.deleted", UserDeleted(str(caller.user_id)))
             self._changes.announce(tx, changes.user(caller.user_id))
 

@@ -13,7 +13,7 @@ def user_of(row: Row[Any]) -> User:
     """Read a user from a row that holds its columns."""
     return User(
         id=row.id,
-        email=row.email,
+        email=row.email or "",
         email_verified=row.email_verified,
         metadata=row.metadata,
         default_org_id=row.default_org_id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,8 @@ class Grant:
     amr: tuple[str, ...]
     orgs: tuple[UUID, ...]
     refresh_token: str
+    # What other plugins add to the access token.
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sessions:
@@ -51,7 +54,11 @@ class Sessions:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        *,
+        claims: Callable[[User], Mapping[str, Any]] | None = None,
+        opened: Callable[[Tx, User, Origin], None] | None = None,
     ) -> None:
+        """Make the service; `claims` are added to a user's access tokens, `opened` hears of each new session."""
         self._config = config
         self._db = db
         self._clock = clock
@@ -61,6 +68,8 @@ class Sessions:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._claims = claims or (lambda user: {})
+        self._opened = opened or (lambda tx, user, origin: None)
 
     def signer(self) -> Signer:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
@@ -74,12 +83,15 @@ class Sessions:
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token)
+        self._opened(tx, user, origin)
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, self._claims(user))
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
-        access_token, expires_at = self._tokens.issue(signer, grant.user, grant.session_id, grant.amr, grant.orgs)
+        access_token, expires_at = self._tokens.issue(
+            signer, grant.user, grant.session_id, grant.amr, grant.orgs, extra=grant.claims
+        )
         seconds = max(0, int((expires_at - now).total_seconds()))
         return Tokens(access_token, grant.refresh_token, expires_at, seconds)
 
@@ -122,7 +134,8 @@ class Sessions:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor)
+        user = user_of(row)
+        return Grant(user, row.session_id, tuple(row.amr), self._orgs(tx, user.id), successor, self._claims(user))
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()

@@ -1,0 +1,44 @@
+"""Statements that end deleted accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Delete, Select, Update, delete, null, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.expression import literal
+
+from reactor_auth.tables import audit_events, mail_outbox, mail_requests, users, verification_tokens
+
+
+def due(deleted_before: datetime) -> Select[Any]:
+    """Lock a deleted account whose time has come; one that was enabled again is not deleted any more."""
+    return (
+        select(users.c.id, users.c.email)
+        .where(users.c.deleted_at <= deleted_before, users.c.disabled_at.is_not(None))
+        .order_by(users.c.deleted_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def forget_address(email: str) -> tuple[Delete, ...]:
+    """Delete what was mailed to an address or asked for it."""
+    return (
+        delete(mail_outbox).where(mail_outbox.c.recipient == email),
+        delete(mail_requests).where(mail_requests.c.email == email),
+        delete(verification_tokens).where(verification_tokens.c.email == email),
+    )
+
+
+def blank_audit(user_id: UUID) -> Update:
+    """Take what describes a person out of the audit rows of a user."""
+    mine = or_(audit_events.c.actor_user_id == user_id, audit_events.c.resource == f"user:{user_id}")
+    return update(audit_events).where(mine).values(ip=null(), user_agent=null(), details=literal({}, JSONB))
+
+
+def remove(user_id: UUID) -> Delete:
+    """Delete a user with everything that hangs on it."""
+    return delete(users).where(users.c.id == user_id)
