@@ -37,6 +37,7 @@ def test_discovery_names_what_is_served(api):
         "grant_types_supported": [
             "password",
             "refresh_token",
+            "otp",
             "urn:ietf:params:oauth:grant-type:token-exchange",
         ],
         "response_types_supported": [],

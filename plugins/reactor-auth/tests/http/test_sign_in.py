@@ -75,7 +75,7 @@ INCOMPLETE = [
     (
         {"json": {"grant_type": "magic"}},
         "grant_type",
-        "must be one of password, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange",
+        "must be one of password, refresh_token, otp, urn:ietf:params:oauth:grant-type:token-exchange",
     ),
     ({"json": {"grant_type": 7}}, "grant_type", "must be a string or null, not a number"),
     ({"json": {"grant_type": "password"}}, "email", "is required"),
