@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
+
+from reactor_auth.plugin import AuthPlugin
 
 NOBODY = "019213f5-0000-7000-8000-000000000001"
 NOT_FOUND = (404, "invitation_not_found", "There is no such invitation, or it has expired.")
@@ -152,6 +155,48 @@ def test_signing_up_with_it_joins_in_one_transaction(api, ann, acme):
     api.refused(again, *USED)
     kinds = [row[0] for row in api.sql("SELECT event_type FROM _reactor_auth.audit_events ORDER BY ts, id")]
     assert kinds[-4:] == ["user.signup", "invitation.accepted", "member.joined", "session.created"]
+
+
+@pytest.fixture
+def strict(kernel_factory, reactor_config, reactor_database_url, api):
+    """A second kernel that has addresses verified."""
+    smtp = {"host": "127.0.0.1", "port": 1, "from": "reactor@example.com", "tls": "none"}
+    config = {"auth": {**reactor_config["auth"], "require_verified_email": True, "smtp": smtp}}
+    kernel = kernel_factory(AuthPlugin, config=config, database_url=reactor_database_url)
+    transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+    with httpx.Client(transport=transport, base_url="http://reactor.test") as client:
+        yield client
+
+
+def test_where_addresses_are_verified_it_joins_and_tells_nothing(api, strict, ann, bob, acme):
+    """The one who signs up has no session yet; a taken address answers the same and changes nothing."""
+    _, new = invite(ann, "new@example.com")
+    _, taken = invite(ann, "bob@example.com")
+
+    def sign_up(email, token):
+        body = {"email": email, "password": "correct horse", "invite_token": token}
+        return strict.post("/auth/v1/signup", json=body)
+
+    for email in ("new@example.com", "bob@example.com"):
+        api.refused(sign_up(email, "x"), *NOT_FOUND)
+    api.refused(sign_up("new@example.com", taken), *MISMATCH, hint=MISMATCH_HINT)
+    api.refused(sign_up("bob@example.com", new), *MISMATCH, hint=MISMATCH_HINT)
+    for email, token in (("new@example.com", new), ("bob@example.com", taken)):
+        answer = sign_up(email, token)
+        assert (answer.status_code, answer.json()["session"]) == (201, None)
+        assert {**answer.json()["user"], "id": "", "created_at": ""} == {
+            "id": "",
+            "email": email,
+            "email_verified": False,
+            "metadata": {},
+            "default_org_id": None,
+            "created_at": "",
+        }
+    assert [member["user"]["email"] for member in ann.get("/orgs/acme/members").json()] == [
+        "ann@example.com",
+        "new@example.com",
+    ]
+    assert bob.get("/orgs").json() == []
 
 
 def test_many_accepting_at_once_join_once(api, ann, bob, acme):
