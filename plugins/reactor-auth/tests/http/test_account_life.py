@@ -248,6 +248,10 @@ def test_a_deleted_account_is_erased_after_its_grace(frozen_clock, captured_even
 
     api.sql("UPDATE _reactor_auth.users SET disabled_at = now() WHERE email = 'ann@example.com'")
     sweeper.sweep(threading.Event())
+    assert api.sql("SELECT count(*) FROM _reactor_auth.users") == [["2"]], "as does one an operator disables"
+
+    api.sql("UPDATE _reactor_auth.users SET disabled_at = deleted_at WHERE email = 'ann@example.com'")
+    sweeper.sweep(threading.Event())
     assert api.sql("SELECT email FROM _reactor_auth.users") == [["bob@example.com"]]
     assert api.sql("SELECT count(*) FROM _reactor_auth.mail_outbox WHERE recipient = 'ann@example.com'") == [["0"]]
     left = api.sql(

@@ -170,6 +170,12 @@ class TestLink:
         again = api.call("POST", "/verify", data=query, headers=BROWSER)
         assert again.headers["Location"].startswith("http://localhost:3000/cb?next=%2Fx&error=invalid_token&")
 
+    def test_a_scanner_that_accepts_anything_burns_no_sign_in(self, api, ann):
+        query, _ = self.follow(api)
+        assert "<form" in api.call("GET", "/verify", params=query, headers={"Accept": "*/*"}).text
+        answer = api.call("GET", "/verify", params=query, headers={"Accept": "application/json"})
+        assert answer.json()["session"]["access_token"]
+
     def test_without_a_wish_it_leads_to_the_site(self, api, ann):
         query, _ = self.follow(api)
         done = api.call("POST", "/verify", data=query)

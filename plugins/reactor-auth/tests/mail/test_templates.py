@@ -107,4 +107,5 @@ def test_the_seam_refuses_other_mails_and_other_variables(api):
             mailer.queue(tx, "welcome", "a@example.com", {})
         with pytest.raises(ValueError, match="mail verification lacks verify_link, knows no link"):
             mailer.queue(tx, "verification", "a@example.com", {"link": "x", "expires_hours": 24})
+        mailer.queue(tx, "verification", "", {"verify_link": "x", "expires_hours": 24})
     assert api.sql("SELECT count(*) FROM _reactor_auth.mail_outbox") == [["0"]]

@@ -8,10 +8,10 @@ from reactor_auth import redirects
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import WeakPassword, invalid_field
 from reactor_auth.http import bodies, render
-from reactor_auth.http.verify_routes import not_allowed
+from reactor_auth.http.verify_routes import REFUSALS, not_allowed
 from reactor_auth.pages import verify as pages
-from reactor_auth.service.mail_requests import Wish
-from reactor_kernel.api import ReactorError
+from reactor_auth.purposes import Wish
+from reactor_kernel.api import ReactorError, ValidationError
 
 if TYPE_CHECKING:
     import falcon
@@ -90,7 +90,7 @@ class ResetPageResource:
             return
         try:
             self._auth.mail_requests.ask(Wish.PASSWORD_RESET, sent.get("email", ""), render.origin_of(req))
-        except ReactorError as refusal:
+        except (*REFUSALS, ValidationError) as refusal:
             self._refuse(resp, refusal)
             return
         text = "If the address belongs to an account, a mail with a link is on its way."
@@ -101,7 +101,7 @@ class ResetPageResource:
             self._auth.verification.reset_password(token, password, render.origin_of(req), field="new_password")
         except WeakPassword as refusal:
             self._show(resp, token, refusal.message.replace("new_password", "The new password", 1))
-        except ReactorError as refusal:
+        except REFUSALS as refusal:
             self._refuse(resp, refusal)
         else:
             text = "Your new password is set, and you are signed out everywhere. You can sign in with it now."

@@ -38,13 +38,9 @@ def refresh_token(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) ->
 
 
 def otp(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) -> dict[str, Any]:
-    """Exchange a code sent by mail."""
-    email, code = required(body.email, "email"), required(body.token, "token")
-
-    def exchange_code() -> tuple[User, Tokens]:
-        return auth.verification.exchange(email, code, render.origin_of(req))
-
-    user, tokens = counted(auth.metrics.signed_in, exchange_code)
+    """Exchange the code of a mail, or the token of its link."""
+    email, secret, origin = required(body.email, "email"), required(body.token, "token"), render.origin_of(req)
+    user, tokens = counted(auth.metrics.signed_in, lambda: auth.verification.exchange(email, secret, origin))
     return {**render.oauth_tokens(tokens), "user": render.user(user)}
 
 

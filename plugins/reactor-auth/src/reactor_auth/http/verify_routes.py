@@ -10,12 +10,14 @@ from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.model import Tokens, User
 from reactor_auth.pages import verify as pages
-from reactor_auth.service.one_time import Purpose
-from reactor_kernel.api import ReactorError, ValidationError
+from reactor_auth.purposes import Purpose
+from reactor_kernel.api import Conflict, Forbidden, RateLimited, ReactorError, Unauthenticated, ValidationError
 
 if TYPE_CHECKING:
     import falcon
 
+# What a person who followed a link is told on a page; every other fault is one of the server's, and answered as such.
+REFUSALS = (Unauthenticated, Forbidden, Conflict, RateLimited)
 _PURPOSES = {purpose.word: purpose for purpose in Purpose}
 
 
@@ -29,7 +31,7 @@ class VerifyResource:
         """Show a browser a button that posts the token; use it up for a program."""
         token, kind = req.get_param("token") or "", req.get_param("type") or Purpose.SIGNUP.word
         redirect_to = req.get_param("redirect_to") or None
-        if not wants_html(req):
+        if self._is_program(req, kind):
             purpose = _purpose(kind)
             user, tokens = self._auth.verification.verify(
                 _required(token, "token"), purpose, render.origin_of(req), sign_in=purpose is Purpose.MAGIC_LINK
@@ -82,7 +84,7 @@ class VerifyResource:
             user, tokens = self._auth.verification.verify(
                 _required(sent.get("token"), "token"), purpose, render.origin_of(req), sign_in=opens
             )
-        except ReactorError as refusal:
+        except REFUSALS as refusal:
             self._refused(resp, refusal, goal, shown=self._auth.config.site_url is None and redirect_to is None)
             return
         if tokens is None and redirect_to is None and self._auth.config.site_url is None:
@@ -105,6 +107,14 @@ class VerifyResource:
         render.no_store(resp)
         resp.status = "303 See Other"
         resp.set_header("Location", redirects.with_query(goal, told))
+
+    @staticmethod
+    def _is_program(req: falcon.Request, kind: str) -> bool:
+        """Tell whether the answer is JSON. A scanner that accepts anything must not burn what signs somebody in."""
+        if kind != Purpose.SIGNUP.word:
+            accept = req.get_header("Accept") or ""
+            return "application/json" in accept and not wants_html(req)
+        return not wants_html(req)
 
     def _may_go(self, redirect_to: str | None) -> bool:
         return redirect_to is None or redirects.allowed(self._auth.config, redirect_to)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 COMMON: Mapping[str, str] = {
     "app_name": "`[auth.pages] name`",
     "accent": "`[auth.pages] accent`",
+    "on_accent": "black or white, whichever can be read on the accent",
     "logo_url": "`[auth.pages] logo_url`, or nothing",
     "site_url": "the front end, else this server",
     "to": "the address the mail goes to",

@@ -42,6 +42,7 @@ class Mailer:
 
         Args:
             template: a name of `catalog.KINDS`.
+            to: the address; where it is empty, as an anonymous user's, there is no mail.
             variables: exactly those the catalogue lists for it: texts, numbers, true, false or None.
             subject_user: whose account the mail is about; it is forgotten with the account.
             expires_at: when nobody can use what the mail says any more, so that it is not sent late.
@@ -50,6 +51,8 @@ class Mailer:
             ValueError: there is no such mail, or its variables are others.
         """
         demand_complete(template, variables)
+        if not to:
+            return
         mail_id = uuid7()
         plain = msgspec.json.encode({name: _one_line(value) for name, value in variables.items()})
         sealed = self._sealer.seal(plain, purpose(mail_id))

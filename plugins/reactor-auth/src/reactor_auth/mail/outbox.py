@@ -12,6 +12,7 @@ import msgspec
 
 from reactor_auth.config import AuthConfig
 from reactor_auth.mail.templates import Rendered, Templates
+from reactor_auth.pages.colours import readable_on
 from reactor_auth.sealing import Sealer
 from reactor_kernel.api import Database
 
@@ -83,6 +84,7 @@ class Outbox:
         return {
             "app_name": pages.name,
             "accent": pages.accent,
+            "on_accent": readable_on(pages.accent),
             "logo_url": pages.logo_url,
             "site_url": self._config.front_url,
             "to": to,

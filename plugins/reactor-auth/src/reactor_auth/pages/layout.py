@@ -7,17 +7,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from reactor_auth.config import PagesConfig
+from reactor_auth.pages.colours import link_colour, readable_on
 from reactor_auth.redirects import origin
 
 if TYPE_CHECKING:
     import falcon
 
-# Text on the accent colour is whichever of the two can be read on it.
-_DARK, _LIGHT = "#111111", "#ffffff"
-
 _STYLE = """\
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#ffffff;--text:#16181d;--muted:#555b66;--line:#c4c9d2;--field:#ffffff;\
---error:#b3261e;--error-bg:#fdecea;--link:var(--accent)}
+--error:#b3261e;--error-bg:#fdecea}
 @media (prefers-color-scheme:dark){:root{--bg:#14161a;--card:#1d2026;--text:#eceef2;--muted:#a9afbb;--line:#4a505c;\
 --field:#14161a;--error:#ffb4ab;--error-bg:#3a1513;--link:#9db4ff}}
 *{box-sizing:border-box}
@@ -39,6 +37,7 @@ a{color:var(--link)}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 .error{background:var(--error-bg);color:var(--error);border-left:4px solid var(--error);border-radius:4px;\
 padding:.6rem .8rem;margin:0 0 1rem}
+.error a{color:inherit}
 .muted{color:var(--muted)}
 code,.code{font-family:ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere}
 """
@@ -49,7 +48,7 @@ class Layout:
 
     def __init__(self, config: PagesConfig) -> None:
         self._config = config
-        self._style = f":root{{--accent:{config.accent};--on-accent:{_readable_on(config.accent)}}}\n{_STYLE}"
+        self._style = f":root{{{_accents(config.accent)}}}\n{_STYLE}"
 
     def page(self, title: str, body_html: str, *, lang: str = "en") -> str:
         """Return a whole page. `title` is text; `body_html` is HTML whose variables the caller has escaped."""
@@ -112,9 +111,5 @@ def _source(url: str) -> str:
     return origin(url) if scheme in ("http", "https") else f"{scheme}:"
 
 
-def _readable_on(colour: str) -> str:
-    """Return the text colour of the higher contrast (WCAG 2.2, relative luminance)."""
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return _DARK if luminance > 0.179 else _LIGHT
+def _accents(accent: str) -> str:
+    return f"--accent:{accent};--on-accent:{readable_on(accent)};--link:{link_colour(accent)}"

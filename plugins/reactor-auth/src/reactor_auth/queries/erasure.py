@@ -14,10 +14,13 @@ from reactor_auth.tables import audit_events, mail_outbox, mail_requests, users,
 
 
 def due(deleted_before: datetime) -> Select[Any]:
-    """Lock a deleted account whose time has come; one that was enabled again is not deleted any more."""
+    """Lock a deleted account whose time has come.
+
+    One that was enabled since is not deleted any more, even if it was disabled again: that was not its owner's wish.
+    """
     return (
         select(users.c.id, users.c.email)
-        .where(users.c.deleted_at <= deleted_before, users.c.disabled_at.is_not(None))
+        .where(users.c.deleted_at <= deleted_before, users.c.disabled_at == users.c.deleted_at)
         .order_by(users.c.deleted_at)
         .limit(1)
         .with_for_update(skip_locked=True)

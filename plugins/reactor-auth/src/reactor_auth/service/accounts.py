@@ -13,10 +13,11 @@ from reactor_auth.extensions import Extensions
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
+from reactor_auth.purposes import Wish
 from reactor_auth.queries import users as sql
 from reactor_auth.service.invitations import Invitations
 from reactor_auth.service.letters import Letters
-from reactor_auth.service.mail_requests import MailRequests, Wish
+from reactor_auth.service.mail_requests import MailRequests
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, uuid7

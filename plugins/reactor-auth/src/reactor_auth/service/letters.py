@@ -9,7 +9,8 @@ from uuid import UUID
 from reactor_auth.config import AuthConfig
 from reactor_auth.mail.mailer import Mailer
 from reactor_auth.model import Origin, User
-from reactor_auth.service.one_time import OneTimeTokens, Purpose
+from reactor_auth.purposes import Purpose
+from reactor_auth.service.one_time import OneTimeTokens
 from reactor_kernel.api import Clock, Tx
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from enum import Enum
 from typing import Any
 
 from reactor_auth import emails, limits
@@ -16,6 +15,7 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.limits import RateLimiter
 from reactor_auth.mail.postoffice import CHANNEL
 from reactor_auth.model import Origin, User
+from reactor_auth.purposes import Wish
 from reactor_auth.queries import mail as sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.service.letters import Letters
@@ -24,16 +24,6 @@ from reactor_kernel.api import Clock, Database, Tx, uuid7
 
 MAX_ATTEMPTS = 10
 RETRY_AFTER = timedelta(seconds=10)
-
-
-class Wish(Enum):
-    """What may be asked for."""
-
-    VERIFICATION = "verification"
-    PASSWORD_RESET = "password_reset"
-    MAGIC_LINK = "magic_link"
-    # Nobody asks for it by itself: what a sign-up with an address becomes that must not tell whether it is taken.
-    ACCOUNT = "account"
 
 
 class MailRequests:

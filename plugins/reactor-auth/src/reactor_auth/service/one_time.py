@@ -7,32 +7,19 @@ import hmac
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
+from reactor_auth.purposes import Purpose
 from reactor_auth.queries import verification as sql
 from reactor_auth.tokens import digest
 from reactor_kernel.api import Clock, Tx, uuid7
 
 MAX_CODE_ATTEMPTS = 5
 CODE_DIGITS = 6
-
-
-class Purpose(Enum):
-    """What a token is good for, and how long."""
-
-    SIGNUP = ("signup", timedelta(hours=24))
-    RECOVERY = ("recovery", timedelta(hours=1))
-    MAGIC_LINK = ("magiclink", timedelta(minutes=10))
-    EMAIL_CHANGE = ("email_change", timedelta(hours=24))
-
-    def __init__(self, word: str, life: timedelta) -> None:
-        self.word = word
-        self.life = life
 
 
 @dataclass(frozen=True, slots=True)
