@@ -42,7 +42,7 @@ PATHS: dict[str, Json] = {
             "Its pending invitations", {"200": _answer("AuthInvitation", many=True)}, (403, 404), parameters=_ORG
         ),
         "post": _user(
-            "Invite somebody", {"201": _answer("AuthNewInvitation")}, (400, 403, 404, 409), "AuthInvite", _ORG
+            "Invite somebody", {"201": _answer("AuthNewInvitation")}, (400, 403, 404, 409, 429), "AuthInvite", _ORG
         ),
     },
     "/orgs/{ref}/invitations/{invitation}": {

@@ -338,7 +338,19 @@ def test_guessing_is_limited(api, auth_config, ann, acme):
 def auth_config(auth_config, request):
     if request.node.name == "test_guessing_is_limited":
         auth_config["limits"]["verify_per_address"] = 3
+    if request.node.name == "test_an_address_is_not_flooded":
+        auth_config["limits"]["mail_per_account"] = 2
     return auth_config
+
+
+def test_an_address_is_not_flooded(api, ann, acme):
+    for _ in range(2):
+        last, _token = invite(ann)
+    for _ in range(2):
+        answer = ann.post("/orgs/acme/invitations", {"email": "BOB@example.com"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limited")
+    assert [one["id"] for one in ann.get("/orgs/acme/invitations").json()] == [last["id"]]
+    invite(ann, "carl@example.com")
 
 
 def sweep(api):

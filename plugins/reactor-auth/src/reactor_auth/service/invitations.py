@@ -15,7 +15,7 @@ from reactor_auth import changes, emails, limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
-from reactor_auth.errors import RoleNotFound, UserNotFound
+from reactor_auth.errors import RoleNotFound, TooManyAttempts, UserNotFound
 from reactor_auth.events import InvitationChanged, MemberChanged
 from reactor_auth.limits import RateLimiter
 from reactor_auth.mail.mailer import Mailer
@@ -97,6 +97,7 @@ class Invitations:
             demand_reach(standing, role)
             if tx.execute(sql.member_with_address(standing.org.id, address)).first():
                 raise MembershipExists
+            self._demand_calm(tx, standing.org.id, address)
             replaced = tx.execute(sql.replace_open(standing.org.id, address, now)).first()
             tx.execute(
                 sql.insert_invitation(
@@ -245,6 +246,14 @@ class Invitations:
         if row is None or tx.execute(org_sql.standing(row.org_id, caller.user_id)).first() is None:
             raise InvitationNotFound
         return str(row.org_id)
+
+    def _demand_calm(self, tx: Tx, org_id: UUID, address: str) -> None:
+        """Keep an organisation from flooding an address with mail."""
+        rates = self._config.limits
+        limit = limits.for_account("invite", f"{org_id}:{address}", rates.mail_per_account, rates.mail_window_secs)
+        wait = self._limiter.count(tx, limit)
+        if wait:
+            raise TooManyAttempts(wait)
 
     def _spend(self, origin: Origin) -> None:
         self._limiter.spend([limits.for_verification(self._config.limits, origin.address)])
