@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reactor_auth import redirects
 from reactor_auth.assembly import Auth
@@ -138,7 +138,7 @@ class OtpResource:
         body = bodies.read_json(req, bodies.Otp)
         if body.redirect_to is not None and not redirects.allowed(self._auth.config, body.redirect_to):
             raise not_allowed("redirect_to")
-        details = {"create_user": body.create_user}
+        details: dict[str, Any] = {"create_user": body.create_user}
         if body.redirect_to is not None:
             details["redirect_to"] = body.redirect_to
         self._auth.mail_requests.ask(Wish.MAGIC_LINK, body.email, render.origin_of(req), **details)

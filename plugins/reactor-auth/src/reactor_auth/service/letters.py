@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
@@ -121,7 +122,7 @@ class Letters:
         erased = self._clock.now() + timedelta(days=self._config.deletion_grace_days)
         self._tell(tx, user, "account_deleted", {"erased_on": f"{erased:%Y-%m-%d}"})
 
-    def _tell(self, tx: Tx, user: User, template: str, variables: dict[str, object]) -> None:
+    def _tell(self, tx: Tx, user: User, template: str, variables: Mapping[str, object]) -> None:
         if self.arrive and user.email:
             self._mailer.queue(tx, template, user.email, variables, subject_user=user.id)
 
