@@ -18,11 +18,12 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
     # Here, because these build on this module.
-    from reactor_auth import openapi_accounts
+    from reactor_auth import openapi_accounts, openapi_orgs
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_accounts, openapi_sessions):
-        paths.update(part.PATHS)
+    for part in (openapi_accounts, openapi_orgs, openapi_sessions):
+        for path, methods in part.PATHS.items():
+            paths[path] = {**paths.get(path, {}), **methods}
         schemas.update(part.SCHEMAS)
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
@@ -151,22 +152,43 @@ def _schemas() -> dict[str, Json]:
         ),
         "AuthSession": _object(**session),
         "AuthSignUp": _object(
-            ("email", "password", "anonymous", "metadata"),
+            ("email", "password", "anonymous", "metadata", "invite_token"),
             email=_TEXT,
             password=_TEXT,
             anonymous={"type": "boolean"},
             metadata=_ANY_OBJECT,
+            invite_token=_TEXT,
         ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
         "AuthSignedUp": _object(user=_ref("AuthUser"), session={"anyOf": [_ref("AuthSession"), {"type": "null"}]}),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
-            ("email", "password", "refresh_token", "token"),
-            grant_type={"type": "string", "enum": ["password", "refresh_token", "otp"]},
+            (
+                "email",
+                "password",
+                "refresh_token",
+                "subject_token",
+                "subject_token_type",
+                "requested_token_type",
+                "audience",
+                "scope",
+                "org",
+                "token",
+            ),
+            grant_type={
+                "type": "string",
+                "enum": ["password", "refresh_token", "otp", "urn:ietf:params:oauth:grant-type:token-exchange"],
+            },
             token=_TEXT,
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,
+            subject_token=_TEXT,
+            subject_token_type=_TEXT,
+            requested_token_type=_TEXT,
+            audience={"type": "string", "format": "uri"},
+            scope=_TEXT,
+            org=_TEXT,
         ),
         "AuthTokens": _object(
             ("user",), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session

@@ -160,6 +160,7 @@ class AuthPlugin:
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
         yield BackgroundService("auth-last-seen", auth.seen.run)
         yield BackgroundService("auth-key-rotation", lambda stop: auth.rotation.run(stop), leader_only=True)
+        yield BackgroundService("auth-key-use", auth.key_resolver.note_use)
 
         from reactor_auth.mail.postoffice import CHANNEL, PostOffice
 

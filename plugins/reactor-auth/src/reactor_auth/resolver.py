@@ -7,12 +7,13 @@ from uuid import UUID
 
 import msgspec
 
+from reactor_auth import delegation
 from reactor_auth.cache import TaggedCache
 from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
 from reactor_auth.queries import access as sql
 from reactor_auth.signing import MAX_AGE_SECS
-from reactor_auth.tokens import AccessTokens, Verified
+from reactor_auth.tokens import AccessTokens, Verified, VerifiedService
 from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, InvalidCredential, RawResult
 
 IDENTITY_TTL_SECS = 30.0
@@ -43,12 +44,12 @@ class Resolver:
         self._tokens = tokens
         self._now: Callable[[], float] = lambda: clock.now().timestamp()
         monotonic = clock.monotonic
-        self._verified: TaggedCache[str, Verified] = TaggedCache(CACHE_SIZE, MAX_AGE_SECS, monotonic)
+        self._verified: TaggedCache[str, Verified | VerifiedService] = TaggedCache(CACHE_SIZE, MAX_AGE_SECS, monotonic)
         self.identities: TaggedCache[tuple[str, str | None], tuple[Identity, int]] = TaggedCache(
             CACHE_SIZE, IDENTITY_TTL_SECS, monotonic
         )
 
-    def verify(self, token: str) -> Verified:
+    def verify(self, token: str) -> Verified | VerifiedService:
         """Verify a token, remembering those that did."""
         known = self._verified.get(token)
         if known is not None:
@@ -76,9 +77,9 @@ class Resolver:
         generation = self.identities.generation
         verified = self.verify(token)
         identity = self._look_up(verified, org)
-        if self._note_use is not None:
+        if self._note_use is not None and isinstance(verified, Verified):
             self._note_use(verified.session_id)
-        tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"]
+        tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"] if identity.user_id else []
         if identity.org_id is not None:
             tags.append(f"org:{identity.org_id}")
         self.identities.put(key, (identity, verified.expires_at), tags, generation)
@@ -89,11 +90,13 @@ class Resolver:
         self._verified.clear()
         self.identities.clear()
 
-    def _look_up(self, verified: Verified, org: str | None) -> Identity:
-        ref = None if org is None else parse_ref(org)
+    def _look_up(self, verified: Verified | VerifiedService, org: str | None) -> Identity:
+        if isinstance(verified, VerifiedService):
+            return delegation.service_identity(self._db, verified, None if org is None else parse_ref(org))
+        ref = delegation.org_of(verified) if org is None else parse_ref(org)
         statement = sql.caller(verified.user_id, verified.session_id, ref)
         found = self._db.run(None, [statement], readonly=True)[0]
-        return _identity(verified, found, named=org is not None)
+        return delegation.confined(_identity(verified, found, named=ref is not None), verified)
 
 
 def _identity(verified: Verified, found: RawResult, *, named: bool) -> Identity:

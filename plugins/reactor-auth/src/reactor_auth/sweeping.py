@@ -9,10 +9,12 @@ from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.queries import mail as mail_sql
 from reactor_auth.queries import sweep as sql
 from reactor_auth.queries import verification as verification_sql
+from reactor_auth.queries.invitations import past as past_invitations
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
 STEP_ROWS = 1000
+KEPT_INVITATIONS = timedelta(days=30)
 
 
 class Sweeper:
@@ -47,6 +49,7 @@ class Sweeper:
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
             sql.old_windows(now, STEP_ROWS),
             sql.old_attempts(now, STEP_ROWS),
+            past_invitations(now - KEPT_INVITATIONS, STEP_ROWS),
         ):
             more = True
             while more and not stop.is_set():

@@ -273,3 +273,6 @@ known_agents = Table(
     Column("first_seen_at", _INSTANT, nullable=False),
     PrimaryKeyConstraint("user_id", "agent_hash"),
 )
+
+# More tables of the same metadata; here at the end, because they refer to the ones above.
+from reactor_auth import tables_access as tables_access  # noqa: E402

@@ -34,7 +34,12 @@ def test_discovery_names_what_is_served(api):
         "issuer": "reactor-auth",
         "jwks_uri": "http://127.0.0.1:8000/auth/v1/keys",
         "token_endpoint": "http://127.0.0.1:8000/auth/v1/token",
-        "grant_types_supported": ["password", "refresh_token", "otp"],
+        "grant_types_supported": [
+            "password",
+            "refresh_token",
+            "otp",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],

@@ -72,7 +72,11 @@ INCOMPLETE = [
     ({"data": {"email": "a@b.cd"}}, "grant_type", "is required"),
     # A form's parameters come from its body only.
     ({"data": {"email": "a@b.cd"}, "params": {"grant_type": "password"}}, "grant_type", "is required"),
-    ({"json": {"grant_type": "magic"}}, "grant_type", "must be one of password, refresh_token, otp"),
+    (
+        {"json": {"grant_type": "magic"}},
+        "grant_type",
+        "must be one of password, refresh_token, otp, urn:ietf:params:oauth:grant-type:token-exchange",
+    ),
     ({"json": {"grant_type": 7}}, "grant_type", "must be a string or null, not a number"),
     ({"json": {"grant_type": "password"}}, "email", "is required"),
     ({"json": {"grant_type": "password", "email": "a@b.cd"}}, "password", "is required"),

@@ -46,6 +46,7 @@ class SignUp(msgspec.Struct):
     password: str | None = None
     anonymous: bool = False
     metadata: dict[str, Any] | None = None
+    invite_token: str | None = None
 
 
 class TokenRequest(msgspec.Struct):
@@ -57,6 +58,13 @@ class TokenRequest(msgspec.Struct):
     username: str | None = None
     password: str | None = None
     refresh_token: str | None = None
+    subject_token: str | None = None
+    subject_token_type: str | None = None
+    requested_token_type: str | None = None
+    actor_token: str | None = None
+    audience: str | None = None
+    scope: str | None = None
+    org: str | None = None
 
 
 class Address(msgspec.Struct):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
-from reactor_auth.http import bodies, render
+from reactor_auth.http import bodies, exchange, render
 from reactor_auth.model import Origin, Tokens, User
 from reactor_kernel.api import ReactorError
 
@@ -48,6 +48,7 @@ GRANTS: Mapping[str, Grant] = {
     "password": password,
     "refresh_token": refresh_token,
     "otp": otp,
+    exchange.GRANT: exchange.token_exchange,
 }
 
 

@@ -7,23 +7,28 @@ from collections.abc import Iterator
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
     account_routes,
+    api_key_routes,
+    audit_routes,
+    invitation_routes,
     key_routes,
     org_routes,
     outbox_routes,
     permission_routes,
+    role_routes,
     rotation_routes,
     session_list_routes,
     session_routes,
     user_routes,
     verify_routes,
 )
-from reactor_kernel.api import Access, Mount
+from reactor_kernel.api import Access, MethodRule, Mount
 
 
 def mounts(auth: Auth) -> Iterator[Mount]:
     """Yield every route; rights within an organisation are checked where its rows are locked."""
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
+    accepting = invitation_routes.AcceptResource(auth)
     resend, verify = account_routes.ResendResource(auth), verify_routes.VerifyResource(auth)
     public: dict[str, object] = {
         "/signup": session_routes.SignUpResource(auth),
@@ -31,6 +36,8 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
         "/logout": session_routes.LogoutResource(auth),
+        "/invitations/accept": accepting,
+        "/orgs/{ref}/invitations/{invitation}/accept": accepting,
         "/verify": verify,
         "/verify/resend": resend,
         "/resend": resend,
@@ -39,13 +46,19 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/recover": account_routes.ResetRequestResource(auth, empty=True),
         "/reset": account_routes.ResetPageResource(auth),
         "/otp": account_routes.OtpResource(auth),
-        "/keys": keys,
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
     yield Mount(f"{prefix}/_admin/rotate-keys", rotation_routes.RotateKeysResource(auth), access=Access.ADMIN)
+    yield Mount(
+        f"{prefix}/keys",
+        api_key_routes.KeysAndApiKeysResource(auth),
+        access=Access.PUBLIC,
+        methods={"POST": MethodRule(access=Access.USER)},
+    )
+    api_key = api_key_routes.ApiKeyResource(auth)
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
@@ -54,10 +67,20 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/user/export": account_routes.ExportResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
-        "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),
+        "/orgs/{ref}/roles": role_routes.RolesResource(auth),
+        "/orgs/{ref}/roles/{role_id}": role_routes.RoleResource(auth),
         "/orgs/{ref}/members": org_routes.MembersResource(auth),
         "/orgs/{ref}/members/{user_id}": org_routes.MemberResource(auth),
         "/orgs/{ref}/members/{user_id}/role": org_routes.MemberRoleResource(auth),
+        "/orgs/{ref}/invitations": invitation_routes.OrgInvitationsResource(auth),
+        "/orgs/{ref}/invitations/{invitation}": invitation_routes.OrgInvitationResource(auth),
+        "/orgs/{ref}/audit": audit_routes.AuditResource(auth),
+        "/invitations": invitation_routes.OwnInvitationsResource(auth),
+        "/invitations/{invitation}": invitation_routes.InvitationResource(auth),
+        "/api-keys": api_key_routes.ApiKeysResource(auth),
+        "/api-keys/{key_id}": api_key,
+        "/keys/{key_id}": api_key,
+        "/tokens/delegate": api_key_routes.DelegateResource(auth),
         "/roles": org_routes.ActiveOrgRolesResource(auth),
         "/permissions": permission_routes.PermissionsResource(auth),
         "/permissions/check": permission_routes.PermissionCheckResource(auth),

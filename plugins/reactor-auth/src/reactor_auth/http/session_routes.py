@@ -29,10 +29,14 @@ class SignUpResource:
         if body.anonymous:
             if body.email is not None or body.password is not None:
                 raise invalid_field("anonymous", "goes without email and password")
+            if body.invite_token is not None:
+                raise invalid_field("invite_token", "needs the email it was sent to")
             user, tokens = self._auth.anonymous.sign_up(metadata, origin)
         else:
             email, password = _given(body.email, "email"), _given(body.password, "password")
-            user, tokens = self._auth.accounts.sign_up(email, password, metadata, origin)
+            user, tokens = self._auth.accounts.sign_up(
+                email, password, metadata, origin, invite_token=body.invite_token
+            )
         render.no_store(resp)
         resp.status = "201 Created"
         resp.media = {"user": render.user(user), "session": None if tokens is None else render.tokens(tokens)}

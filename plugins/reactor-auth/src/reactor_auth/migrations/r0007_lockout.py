@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "auth_0007"
-down_revision = "auth_0002"
+down_revision = "auth_0003"
 branch_labels = None
 depends_on = None
 

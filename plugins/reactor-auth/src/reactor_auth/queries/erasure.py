@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.expression import literal
 
 from reactor_auth.tables import audit_events, mail_outbox, mail_requests, users, verification_tokens
+from reactor_auth.tables_access import invitations
 
 
 def due(deleted_before: datetime) -> Select[Any]:
@@ -27,9 +28,12 @@ def due(deleted_before: datetime) -> Select[Any]:
     )
 
 
-def forget_address(email: str) -> tuple[Delete, ...]:
-    """Delete what was mailed to an address or asked for it."""
+def forget_address(email: str) -> tuple[Delete | Update, ...]:
+    """Delete what was mailed to an address, asked for it, or invited it."""
+    invited = audit_events.c.event_type.startswith("invitation.") & (audit_events.c.details["email"].astext == email)
     return (
+        delete(invitations).where(invitations.c.email == email),
+        update(audit_events).where(invited).values(details=literal({}, JSONB)),
         delete(mail_outbox).where(mail_outbox.c.recipient == email),
         delete(mail_requests).where(mail_requests.c.email == email),
         delete(verification_tokens).where(verification_tokens.c.email == email),

@@ -46,7 +46,8 @@ def _owner_of(table: Table) -> Column[Any] | None:
     """Return the column that names the user a row belongs to."""
     if table is users:
         return None
-    for name in ("user_id", "subject_user"):
+    # An invitation is about the one who came by it, not about the one who sent it.
+    for name in ("user_id", "subject_user", "used_by"):
         column = table.c.get(name)
         if column is not None and any(key.column is users.c.id for key in column.foreign_keys):
             return column

@@ -15,6 +15,7 @@ from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.purposes import Wish
 from reactor_auth.queries import users as sql
+from reactor_auth.service.invitations import Invitations
 from reactor_auth.service.letters import Letters
 from reactor_auth.service.mail_requests import MailRequests
 from reactor_auth.service.rows import user_of
@@ -42,6 +43,7 @@ class Accounts:
         letters: Letters,
         requests: MailRequests,
         extensions: Extensions,
+        invitations: Invitations,
     ) -> None:
         self._config = config
         self._db = db
@@ -54,14 +56,16 @@ class Accounts:
         self._letters = letters
         self._requests = requests
         self._extensions = extensions
+        self._invitations = invitations
 
     def sign_up(
-        self, email: str, password: str, metadata: dict[str, Any], origin: Origin
+        self, email: str, password: str, metadata: dict[str, Any], origin: Origin, *, invite_token: str | None = None
     ) -> tuple[User, Tokens | None]:
         """Make a user with a first session; with `require_verified_email` without one (see `_sign_up_unseen`).
 
         Raises:
             SignUpDisabled, ValidationError, WeakPassword, SignUpRefused, EmailExists, TooManyAttempts
+            InvitationNotFound, InvitationUsed, InvitationEmailMismatch
         """
         if not self._config.signup_enabled:
             raise SignUpDisabled
@@ -77,7 +81,7 @@ class Accounts:
             self._requests.spend(address, origin)
         password_hash = self._passwords.hash(password)
         if self._config.require_verified_email:
-            return self._sign_up_unseen(address, password_hash, metadata, origin), None
+            return self._sign_up_unseen(address, password_hash, metadata, origin, invite_token), None
         signer = self._sessions.signer()
         with self._db.begin() as tx:
             inserted = sql.insert_user(uuid7(), address, password_hash, metadata, self._clock.now())
@@ -88,16 +92,23 @@ class Accounts:
             self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
             tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
             self._letters.verification(tx, user)
+            if invite_token is not None:
+                user = self._invitations.join_new(tx, user, invite_token, origin)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 
-    def _sign_up_unseen(self, address: str, password_hash: str, metadata: dict[str, Any], origin: Origin) -> User:
+    def _sign_up_unseen(
+        self, address: str, password_hash: str, metadata: dict[str, Any], origin: Origin, invite_token: str | None
+    ) -> User:
         """Make a user that has to confirm the address; answer and do the same where the address is taken (decision 41).
 
         The mail that follows tells the owner of the address which of the two it was.
         """
         now, user_id = self._clock.now(), uuid7()
         with self._db.begin() as tx:
+            if invite_token is not None:
+                # Before the address is looked at, so that the refusal says nothing about it.
+                self._invitations.demand(tx, address, invite_token)
             row = tx.execute(sql.insert_user(user_id, address, password_hash, metadata, now)).one_or_none()
             self._requests.note(tx, Wish.ACCOUNT, address, origin, user_id=str(user_id))
             if row is None:
@@ -106,6 +117,8 @@ class Accounts:
             user = user_of(row)
             self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
             tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            if invite_token is not None:
+                self._invitations.join_new(tx, user, invite_token, origin)
         return user
 
     def sign_in(self, email: str, password: str, origin: Origin) -> tuple[User, Tokens]:
