@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
+from reactor_auth.macs import Macs
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.passwords import Passwords
 from reactor_auth.resolver import Resolver
@@ -18,6 +19,8 @@ from reactor_kernel.api import PluginContext
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
+    from reactor_auth.pages.layout import Layout
+    from reactor_auth.provider import Provider
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
@@ -34,8 +37,10 @@ class Auth:
         self.db = ctx.db
         self.clock = ctx.clock
         self.log = ctx.log
+        self.name = ctx.info.name
         self.prefix = ctx.info.url_prefix
         self.sealer = Sealer(config.data_key_bytes)
+        self.macs = Macs(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
         self.resolver = Resolver(ctx.db, self.tokens, ctx.clock)
@@ -111,6 +116,20 @@ class Auth:
         from reactor_auth.service.members import Members
 
         return Members(self.db, self.clock, self.audit, self.changes)
+
+    @cached_property
+    def pages(self) -> Layout:
+        """The frame of the HTML pages."""
+        from reactor_auth.pages.layout import Layout
+
+        return Layout(self.config.pages)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Reactor as an OAuth 2.1 and OpenID provider."""
+        from reactor_auth.provider import Provider
+
+        return Provider(self)
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

@@ -25,6 +25,11 @@ def session(session_id: UUID) -> str:
     return f"session:{session_id}"
 
 
+def client(client_id: str) -> str:
+    """The subject of everything cached about an OAuth client."""
+    return f"client:{client_id}"
+
+
 class Changes:
     """Announces changes with the transaction that makes them, and hears those of other nodes."""
 

@@ -45,6 +45,10 @@ class LimitsConfig:
     verify_per_address: int = _limit(20, "one-time tokens presented per client address")
     verify_window_secs: int = _window(60, "window of the one-time token limit")
     second_factor_per_user: int = _limit(5, "second-factor attempts per user")
+    device_per_address: int = _limit(10, "device codes asked for per client address")
+    user_code_per_user: int = _limit(10, "device user codes tried per user")
+    user_code_per_address: int = _limit(20, "device user codes tried per client address")
+    device_window_secs: int = _window(60, "window of the device limits")
     second_factor_window_secs: int = _window(300, "window of the second-factor limit")
 
 
@@ -58,6 +62,21 @@ class SmtpConfig:
     password: str | None = field(default=None, repr=False)
     # `from` is a keyword and no field name; the section is refused whole, so the key needs no place here.
     tls: str = "starttls"
+
+
+@dataclass(frozen=True, slots=True)
+class PagesConfig:
+    """`[auth.pages]`: how the pages and mails of this server present the project."""
+
+    name: str = field(default="Reactor", metadata={"doc": "what people know the project as"})
+    accent: str = field(
+        default="#2952cc",
+        metadata={"doc": "colour of buttons and links, as #rrggbb", "pattern": "#[0-9a-fA-F]{6}"},
+    )
+    logo_url: str | None = field(default=None, metadata={"doc": "https address of a logo"})
+    css_url: str | None = field(
+        default=None, metadata={"doc": "https address of a style sheet loaded after the own one"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +97,15 @@ class AuthConfig:
         default=10,
         metadata={"doc": "how long a used refresh token still gives the same successor", "min": 0, "max": 120},
     )
+    browser_session_secs: int = field(
+        default=43200,
+        metadata={"doc": "how long a browser stays signed in on the pages of this server", "min": 60, "max": 2592000},
+    )
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
     password: PasswordConfig = field(default_factory=PasswordConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    pages: PagesConfig = field(default_factory=PagesConfig)
     smtp: SmtpConfig | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:

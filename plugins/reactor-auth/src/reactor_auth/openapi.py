@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_auth import openapi_oauth
+
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
@@ -17,8 +19,11 @@ def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
-        "paths": {f"{prefix}{path}": methods for path, methods in _paths().items()},
-        "components": {"schemas": _schemas()},
+        "paths": {
+            **{f"{prefix}{path}": methods for path, methods in {**_paths(), **openapi_oauth.PATHS}.items()},
+            **openapi_oauth.ROOT_PATHS,
+        },
+        "components": {"schemas": {**_schemas(), **openapi_oauth.SCHEMAS}},
     }
 
 
@@ -41,6 +46,7 @@ def _paths() -> dict[str, Json]:
             )
         },
         "/logout": {
+            "get": openapi_oauth.LOGOUT_GET,
             "post": _public(
                 "End sessions",
                 {"204": _empty("Ended")},
@@ -48,7 +54,7 @@ def _paths() -> dict[str, Json]:
                 "AuthLogOut",
                 parameters=[_query("scope", {"type": "string", "enum": ["local", "global", "others"]})],
                 body_required=False,
-            )
+            ),
         },
         "/keys": keys,
         "/.well-known/jwks.json": keys,
@@ -144,14 +150,33 @@ def _schemas() -> dict[str, Json]:
         "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
-            ("email", "password", "refresh_token"),
-            grant_type={"type": "string", "enum": ["password", "refresh_token"]},
+            ("email", "password", "refresh_token", "client_id", "code", "code_verifier", "redirect_uri", "device_code"),
+            grant_type={
+                "type": "string",
+                "enum": [
+                    "password",
+                    "refresh_token",
+                    "authorization_code",
+                    "urn:ietf:params:oauth:grant-type:device_code",
+                ],
+            },
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,
+            client_id=_TEXT,
+            code=_TEXT,
+            code_verifier=_TEXT,
+            redirect_uri=_TEXT,
+            device_code=_TEXT,
         ),
         "AuthTokens": _object(
-            ("user",), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session
+            ("user", "scope", "id_token", "refresh_token"),
+            scope=_TEXT,
+            id_token=_TEXT,
+            token_type=_TEXT,
+            expires_in={"type": "integer"},
+            user=_ref("AuthUser"),
+            **session,
         ),
         "AuthLogOut": _object(("refresh_token",), refresh_token=_TEXT),
         "AuthKeySet": _object(keys={"type": "array", "items": _ANY_OBJECT}),

@@ -11,6 +11,8 @@ MEMBER = "member"
 ORGS_READ = "auth:orgs:read"
 ORGS_WRITE = "auth:orgs:write"
 MEMBERS_WRITE = "auth:members:write"
+CLIENTS_READ = "auth:clients:read"
+CLIENTS_WRITE = "auth:clients:write"
 
 PERMISSIONS: dict[str, str] = {
     "auth:users:read": "See the users of the organisation",
@@ -23,6 +25,8 @@ PERMISSIONS: dict[str, str] = {
     "auth:roles:write": "Make, change and delete roles",
     "auth:invitations:read": "See invitations to the organisation",
     "auth:invitations:write": "Invite people and withdraw invitations",
+    CLIENTS_READ: "See the OAuth clients of the organisation",
+    CLIENTS_WRITE: "Register, change and delete OAuth clients of the organisation",
     "auth:audit:read": "Read the organisation's audit log",
 }
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from reactor_auth import client_tokens
 from reactor_auth.cache import TaggedCache
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
 from reactor_auth.queries import access as sql
@@ -75,6 +76,8 @@ class Resolver:
         tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"]
         if identity.org_id is not None:
             tags.append(f"org:{identity.org_id}")
+        if client_tokens.CLIENT in verified.claims.raw:
+            tags.append(f"client:{verified.claims.raw[client_tokens.CLIENT]}")
         self.identities.put(key, (identity, verified.expires_at), tags, generation)
         return identity
 
@@ -84,10 +87,12 @@ class Resolver:
         self.identities.clear()
 
     def _look_up(self, verified: Verified, org: str | None) -> Identity:
-        ref = None if org is None else parse_ref(org)
+        ref = client_tokens.org_of(verified.claims) if org is None else parse_ref(org)
         statement = sql.caller(verified.user_id, verified.session_id, ref)
         found = self._db.run(None, [statement], readonly=True)[0]
-        return _identity(verified, found, named=org is not None)
+        return client_tokens.confined(
+            _identity(verified, found, named=org is not None), verified.claims, named=org is not None
+        )
 
 
 def _identity(verified: Verified, found: RawResult, *, named: bool) -> Identity:

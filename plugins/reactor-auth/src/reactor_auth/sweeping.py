@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from reactor_auth.assembly import Auth
 from reactor_auth.limits import LONGEST_WINDOW
+from reactor_auth.queries import oauth_codes as codes
 from reactor_auth.queries import sweep as sql
 from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
@@ -40,6 +41,8 @@ class Sweeper:
         for statement in (
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
+            # A used code is kept for a while, so that presenting it again still ends the session it gave.
+            *(codes.expired(table, now - timedelta(hours=1), STEP_ROWS) for table in codes.EXPIRING),
             sql.old_windows(now - 2 * LONGEST_WINDOW, STEP_ROWS),
         ):
             more = True

@@ -185,3 +185,6 @@ rate_windows = Table(
     Column("previous_hits", Integer, nullable=False),
 )
 Index("rate_windows_window_start_idx", rate_windows.c.window_start)
+
+# Last, because it shares what is above; the metadata must be whole wherever it is imported from.
+from reactor_auth import tables_oauth as tables_oauth  # noqa: E402

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -60,9 +60,15 @@ class AccessTokens:
         self._clock = clock
 
     def issue(
-        self, signer: Signer, user: User, session_id: UUID, amr: Sequence[str], orgs: Sequence[UUID]
+        self,
+        signer: Signer,
+        user: User,
+        session_id: UUID,
+        amr: Sequence[str],
+        orgs: Sequence[UUID],
+        extra: Mapping[str, Any] | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires."""
+        """Sign a token for a session; return it with the instant it expires. `extra` holds further claims."""
         from joserfc import jws
 
         issued = int(self._clock.now().timestamp())
@@ -81,6 +87,7 @@ class AccessTokens:
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
+        claims.update(extra or {})
         header = {"typ": "JWT", "alg": ALGORITHM, "kid": signer.kid}
         token = jws.serialize_compact(header, msgspec.json.encode(claims), signer.key, algorithms=[ALGORITHM])
         return token, datetime.fromtimestamp(expires, UTC)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reactor_auth.assembly import Auth
 from reactor_auth.client import refuse_api_key
+from reactor_auth.client_tokens import demand_reach
 from reactor_kernel.api import Identity, Unauthenticated
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ class Credentials:
     def __init__(self, auth: Auth) -> None:
         self._resolve = auth.resolver.resolve
         self._own = f"{auth.prefix}/"
+        self._name = auth.name
         # Of this plugin's routes only these concern the active organisation; a client configured with an organisation
         # it was removed from must still be able to log out, to see its account and to choose another one.
-        self._org_bound = (f"{auth.prefix}/permissions", f"{auth.prefix}/roles")
+        self._org_bound = (f"{auth.prefix}/permissions", f"{auth.prefix}/roles", f"{auth.prefix}/oauth/clients")
 
     def identify(self, request: falcon.Request) -> Identity | None:
         """Return the identity of a bearer token; None where the request carries none.
@@ -42,4 +44,6 @@ class Credentials:
         org = request.env.get("HTTP_X_REACTOR_ORG") or None
         if org is not None and request.path.startswith(self._own) and not request.path.startswith(self._org_bound):
             org = None
-        return self._resolve(token, org)
+        identity = self._resolve(token, org)
+        demand_reach(identity, request.context.owner, self._name, request.method)
+        return identity

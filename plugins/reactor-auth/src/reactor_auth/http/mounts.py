@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
-from reactor_auth.http import key_routes, org_routes, permission_routes, session_routes, user_routes
+from reactor_auth.http import (
+    authorize_routes,
+    client_routes,
+    device_routes,
+    key_routes,
+    openid_routes,
+    org_routes,
+    permission_routes,
+    session_routes,
+    user_routes,
+)
 from reactor_kernel.api import Access, Mount
 
 
@@ -13,18 +23,29 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     """Yield every route; rights within an organisation are checked where its rows are locked."""
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
+    discovery = openid_routes.DiscoveryResource(auth)
     public: dict[str, object] = {
         "/signup": session_routes.SignUpResource(auth),
         "/login": session_routes.LoginResource(auth),
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
-        "/logout": session_routes.LogoutResource(auth),
+        "/logout": openid_routes.EndSessionResource(auth),
         "/keys": keys,
         "/.well-known/jwks.json": keys,
-        "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
+        "/.well-known/openid-configuration": discovery,
+        "/authorize": authorize_routes.AuthorizeResource(auth),
+        "/device": device_routes.DeviceResource(auth),
+        "/device/code": device_routes.DeviceCodeResource(auth),
+        "/introspect": openid_routes.IntrospectResource(auth),
+        "/revoke": openid_routes.RevokeResource(auth),
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
+    # RFC 8414 §3.1 puts the well-known part before the path of the issuer.
+    yield Mount(f"/.well-known/oauth-authorization-server{prefix}", discovery, access=Access.PUBLIC)
+    yield Mount(
+        f"{prefix}/_admin/oauth/clients/{{client_id}}", client_routes.ClientAdminResource(auth), access=Access.ADMIN
+    )
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
@@ -37,6 +58,12 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/roles": org_routes.ActiveOrgRolesResource(auth),
         "/permissions": permission_routes.PermissionsResource(auth),
         "/permissions/check": permission_routes.PermissionCheckResource(auth),
+        "/userinfo": openid_routes.UserInfoResource(auth),
+        "/user/consents": client_routes.ConsentsResource(auth),
+        "/user/consents/{client_id}": client_routes.ConsentResource(auth),
+        "/oauth/clients": client_routes.ClientsResource(auth),
+        "/oauth/clients/{client_id}": client_routes.ClientResource(auth),
+        "/oauth/clients/{client_id}/secret": client_routes.ClientSecretResource(auth),
         "/permissions/ctx": permission_routes.PermissionContextResource(auth),
     }
     for path, resource in signed_in.items():

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from reactor_auth.errors import PermissionDenied
 from reactor_auth.model import Caller, Member, Org, Origin, Role, Standing, Tokens, User
+from reactor_kernel.api import IdentityKind
 
 if TYPE_CHECKING:
     import falcon
@@ -44,13 +45,16 @@ def tokens(value: Tokens) -> dict[str, Any]:
 
 def oauth_tokens(value: Tokens) -> dict[str, Any]:
     """Render tokens as the token endpoint returns them."""
-    return {
+    body = {
         "access_token": value.access_token,
         "token_type": "Bearer",
         "refresh_token": value.refresh_token,
         "expires_in": value.expires_in,
         "expires_at": instant(value.expires_at),
     }
+    if not value.refresh_token:
+        del body["refresh_token"]
+    return body
 
 
 def org(value: Org) -> dict[str, Any]:
@@ -108,7 +112,7 @@ def origin_of(request: falcon.Request) -> Origin:
 def caller_of(request: falcon.Request) -> Caller:
     """Return the user behind a request. Raises PermissionDenied for a caller that is no user."""
     identity = request.context.identity
-    if identity.user_id is None:
+    if identity.kind is not IdentityKind.USER or identity.user_id is None:
         raise PermissionDenied("only a user may do this")
     session_id = UUID(identity.session_id) if identity.session_id else None
     return Caller(UUID(identity.user_id), session_id, origin_of(request))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,9 +17,12 @@ from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionR
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
+from reactor_auth.queries import oauth_codes as browser_sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
+from reactor_auth.service import bindings
+from reactor_auth.service.bindings import Bound, Presenter
 from reactor_auth.service.rows import user_of
 from reactor_auth.signing import Signer, SigningKeys
 from reactor_auth.tokens import MAX_ORGS_CLAIMED, AccessTokens, digest, new_refresh_token
@@ -35,6 +38,7 @@ class Grant:
     amr: tuple[str, ...]
     orgs: tuple[UUID, ...]
     refresh_token: str
+    bound: Bound = field(default_factory=Bound)
 
 
 class Sessions:
@@ -79,25 +83,27 @@ class Sessions:
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
-        access_token, expires_at = self._tokens.issue(signer, grant.user, grant.session_id, grant.amr, grant.orgs)
+        access_token, expires_at = self._tokens.issue(
+            signer, grant.user, grant.session_id, grant.amr, grant.orgs, grant.bound.claims
+        )
         seconds = max(0, int((expires_at - now).total_seconds()))
-        return Tokens(access_token, grant.refresh_token, expires_at, seconds)
+        return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.bound.binding)
 
-    def refresh(self, refresh_token: str, origin: Origin) -> Tokens:
+    def refresh(self, refresh_token: str, origin: Origin, presenter: Presenter | None = None) -> Tokens:
         """Exchange a refresh token.
 
         Raises:
-            InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, UserDisabled, TooManyAttempts
+            InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, UserDisabled, TooManyAttempts, InvalidScope
         """
         signer = self.signer()
         with self._db.begin() as tx:
-            outcome = self._rotate(tx, refresh_token, origin)
+            outcome = self._rotate(tx, refresh_token, origin, presenter or Presenter())
         if isinstance(outcome, ReactorError):
             # Raised only now: what the refusal changed (a revoked session, a counted attempt) must stay.
             raise outcome
         return self.tokens(outcome, signer)
 
-    def _rotate(self, tx: Tx, refresh_token: str, origin: Origin) -> Grant | ReactorError:
+    def _rotate(self, tx: Tx, refresh_token: str, origin: Origin, presenter: Presenter) -> Grant | ReactorError:
         now = self._clock.now()
         row = tx.execute(sql.presented(digest(refresh_token))).one_or_none()
         if row is None:
@@ -106,6 +112,9 @@ class Sessions:
             return SessionRevoked()
         if row.disabled_at is not None:
             return UserDisabled()
+        bound = bindings.for_refresh(tx, row.session_id, row.id, presenter)
+        if isinstance(bound, ReactorError):
+            return bound
         successor = None
         if row.used_at is not None:
             successor = self._successor_in_grace(tx, row, now)
@@ -122,7 +131,7 @@ class Sessions:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor)
+        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor, bound)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
@@ -178,7 +187,12 @@ class Sessions:
         only: UUID | None = None,
         keep: UUID | None = None,
     ) -> int:
-        """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended."""
+        """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended.
+
+        Unless it is `only` one, the user's browsers must sign in anew as well.
+        """
+        if only is None:
+            tx.execute(browser_sql.end_browsers_of(user_id))
         ids = list(tx.execute(sql.lock_live(user_id, only=only, keep=keep)).scalars())
         if ids:
             self._end(tx, user_id, ids, reason, origin, self._clock.now())
