@@ -19,6 +19,8 @@ from reactor_kernel.api import PluginContext
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
+    from reactor_auth.mail.mailer import Mailer
+    from reactor_auth.mail.outbox import Outbox
     from reactor_auth.pages.layout import Layout
     from reactor_auth.provider import Provider
     from reactor_auth.service.accounts import Accounts
@@ -39,6 +41,7 @@ class Auth:
         self.log = ctx.log
         self.name = ctx.info.name
         self.prefix = ctx.info.url_prefix
+        self.is_dev = ctx.project.env == "dev"
         self.sealer = Sealer(config.data_key_bytes)
         self.macs = Macs(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
@@ -62,6 +65,28 @@ class Auth:
         from reactor_auth.limits import RateLimiter
 
         return RateLimiter(self.db, self.clock)
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        """The way to send a mail."""
+        from reactor_auth.mail.mailer import Mailer
+
+        return Mailer(self.sealer, self.clock, delivers=self.config.smtp is not None or self.is_dev)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What was queued."""
+        from reactor_auth.mail.outbox import Outbox
+
+        readable = self.is_dev and self.config.smtp is None
+        return Outbox(self.config, self.db, self.sealer, readable=readable)
+
+    @cached_property
+    def pages(self) -> Layout:
+        """The frame of the HTML pages."""
+        from reactor_auth.pages.layout import Layout
+
+        return Layout(self.config.pages)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -116,13 +141,6 @@ class Auth:
         from reactor_auth.service.members import Members
 
         return Members(self.db, self.clock, self.audit, self.changes)
-
-    @cached_property
-    def pages(self) -> Layout:
-        """The frame of the HTML pages."""
-        from reactor_auth.pages.layout import Layout
-
-        return Layout(self.config.pages)
 
     @cached_property
     def provider(self) -> Provider:

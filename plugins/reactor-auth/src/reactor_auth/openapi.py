@@ -17,13 +17,17 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
+    # Here, because these build on this module.
+    from reactor_auth import openapi_accounts as accounts
+
+    paths, schemas = {**_paths(), **accounts.PATHS}, {**_schemas(), **accounts.SCHEMAS}
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
         "paths": {
-            **{f"{prefix}{path}": methods for path, methods in {**_paths(), **openapi_oauth.PATHS}.items()},
+            **{f"{prefix}{path}": methods for path, methods in {**paths, **openapi_oauth.PATHS}.items()},
             **openapi_oauth.ROOT_PATHS,
         },
-        "components": {"schemas": {**_schemas(), **openapi_oauth.SCHEMAS}},
+        "components": {"schemas": {**schemas, **openapi_oauth.SCHEMAS}},
     }
 
 

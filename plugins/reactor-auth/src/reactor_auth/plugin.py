@@ -147,6 +147,12 @@ class AuthPlugin:
 
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
 
+        from reactor_auth.mail.postoffice import CHANNEL, PostOffice
+
+        office = PostOffice(auth)
+        auth.db.on_notify(CHANNEL, office.wake)
+        yield BackgroundService("auth-mail", office.run)
+
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
         from reactor_auth import probes
@@ -154,6 +160,7 @@ class AuthPlugin:
         auth = self._auth(ctx)
         yield Probe("auth tables", lambda: probes.tables(auth))
         yield Probe("auth signing key", lambda: probes.signing_key(auth))
+        yield Probe("auth mail", lambda: probes.mail(auth))
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
@@ -164,9 +171,17 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
-        from reactor_auth.metrics import CACHED
+        from reactor_auth.metrics import CACHED, MAILS_WAITING
 
         auth = self._auth(ctx)
+
+        def waiting() -> None:
+            from reactor_auth.queries.outbox import WAITING
+
+            [found] = auth.db.run(None, [WAITING], readonly=True)
+            auth.metrics.mails_waiting(int(found.rows[0][0] or 0))
+
+        yield MetricCollector((MAILS_WAITING,), waiting)
         yield MetricCollector((CACHED,), lambda: auth.metrics.cached(len(auth.resolver.identities)))
 
     @hookimpl

@@ -67,12 +67,3 @@ def matches(registered: str, presented: str) -> bool:
 def matches_any(registered: Iterable[str], presented: str) -> bool:
     """Tell whether an address matches one of the registered ones."""
     return len(presented) <= MAX_LENGTH and any(matches(uri, presented) for uri in registered)
-
-
-def is_at(base: str, uri: str) -> bool:
-    """Tell whether an address is `base` or lies below it."""
-    # Browsers take %2e for a dot.
-    plain = uri.lower().replace("%2e", ".").replace("%2f", "/")
-    if len(uri) > MAX_LENGTH or not _PLAIN.match(uri) or {".", ".."} & set(re.split(r"[/?]", plain)):
-        return False
-    return uri == base or uri.startswith((f"{base}/", f"{base}?"))

@@ -12,6 +12,7 @@ from reactor_auth.http import (
     key_routes,
     openid_routes,
     org_routes,
+    outbox_routes,
     permission_routes,
     session_routes,
     user_routes,
@@ -68,3 +69,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from reactor_auth import changes, oauth_scopes, redirect_uris
+from reactor_auth import changes, oauth_scopes, redirect_uris, redirects
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
@@ -107,13 +107,13 @@ class Clients:
     def may_redirect_to(self, client: Client, uri: str) -> bool:
         """Tell whether a browser may be sent to `uri` in an answer to this client."""
         if client.client_id == WEB:
-            return redirect_uris.is_at(self._config.base_url, uri)
+            return redirects.allowed(self._config, uri)
         return redirect_uris.matches_any(client.redirect_uris, uri)
 
     def may_return_to(self, client: Client, uri: str) -> bool:
         """Tell whether a browser may be sent to `uri` after it signed out at this client's wish."""
         if client.client_id == WEB:
-            return redirect_uris.is_at(self._config.base_url, uri)
+            return redirects.allowed(self._config, uri)
         return redirect_uris.matches_any(client.post_logout_redirect_uris, uri)
 
     def authenticate(self, client_id: str, secret: str | None) -> Client:
