@@ -141,7 +141,10 @@ class AuthConfig:
         repr=False, metadata={"doc": "base64 of 32 bytes; encrypts signing keys and short-lived secrets"}
     )
     public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
-    jwt_issuer: str = field(default="reactor-auth", metadata={"doc": "the `iss` claim"})
+    jwt_issuer: str = field(
+        default="reactor-auth",
+        metadata={"doc": "the `iss` claim; strict OpenID clients need `{public_url}/auth/v1`, which follows public_url"},
+    )
     jwt_audience: str = field(default="reactor", metadata={"doc": "the `aud` claim"})
     access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 60, "max": 86400})
     refresh_ttl_secs: int = field(
@@ -176,6 +179,10 @@ class AuthConfig:
     smtp: SmtpConfig | None = None
     mail: MailConfig = field(default_factory=MailConfig)
     pages: PagesConfig = field(default_factory=PagesConfig)
+
+    def __post_init__(self) -> None:
+        # Frozen, but nobody has seen it yet; written out here, so that every reader sees one issuer.
+        object.__setattr__(self, "jwt_issuer", self.jwt_issuer.replace("{public_url}", self.base_url))
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong beyond types, as (key, reason)."""
