@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from reactor_auth.api_keys import PREFIX as KEY_PREFIX
+from reactor_auth.api_keys import KeyResolver
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
 from reactor_auth.macs import Macs
@@ -14,7 +16,7 @@ from reactor_auth.resolver import Resolver
 from reactor_auth.sealing import Sealer
 from reactor_auth.signing import SigningKeys
 from reactor_auth.tokens import AccessTokens
-from reactor_kernel.api import PluginContext
+from reactor_kernel.api import Identity, PluginContext
 
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
     from reactor_auth.pages.layout import Layout
     from reactor_auth.provider import Provider
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.api_keys import ApiKeys
+    from reactor_auth.service.audit_reading import AuditReader
+    from reactor_auth.service.delegation import Delegation
+    from reactor_auth.service.invitations import Invitations
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
+    from reactor_auth.service.roles import Roles
     from reactor_auth.service.sessions import Sessions
 
 
@@ -47,6 +54,7 @@ class Auth:
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
         self.resolver = Resolver(ctx.db, self.tokens, ctx.clock)
+        self.key_resolver = KeyResolver(ctx.db, self.resolver.identities, ctx.clock)
         self.changes = Changes(self.resolver, self.keys)
         self.changes.listen(ctx.db)
         self.passwords = Passwords(config.password)
@@ -110,7 +118,9 @@ class Auth:
         """Sign-up and sign-in."""
         from reactor_auth.service.accounts import Accounts
 
-        return Accounts(self.config, self.db, self.clock, self.passwords, self.sessions, self.limiter, self.audit)
+        return Accounts(
+            self.config, self.db, self.clock, self.passwords, self.sessions, self.limiter, self.audit, self.invitations
+        )
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -148,6 +158,47 @@ class Auth:
         from reactor_auth.provider import Provider
 
         return Provider(self)
+
+    @cached_property
+    def roles(self) -> Roles:
+        """Custom roles."""
+        from reactor_auth.service.roles import Roles
+
+        return Roles(self.db, self.clock, self.audit, self.changes)
+
+    @cached_property
+    def invitations(self) -> Invitations:
+        """Invitations into organisations."""
+        from reactor_auth.service.invitations import Invitations
+
+        return Invitations(self.config, self.db, self.clock, self.limiter, self.audit, self.changes, self.mailer)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """API keys, as their owners see them."""
+        from reactor_auth.service.api_keys import ApiKeys
+
+        return ApiKeys(self.db, self.clock, self.audit, self.changes)
+
+    @cached_property
+    def delegation(self) -> Delegation:
+        """Delegated tokens and service identities."""
+        from reactor_auth.service.delegation import Delegation
+
+        return Delegation(self.db, self.keys, self.tokens, self.audit)
+
+    @cached_property
+    def audit_reader(self) -> AuditReader:
+        """The audit log, for those who may read it."""
+        from reactor_auth.service.audit_reading import AuditReader
+
+        return AuditReader(self.db)
+
+    def resolve(self, credential: str, org: str | None) -> Identity:
+        """Turn an access token or an API key into an identity; see `AuthClient.resolve`."""
+        if credential.startswith(KEY_PREFIX):
+            return self.key_resolver.resolve(credential, org)
+        return self.resolver.resolve(credential, org)
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

@@ -30,6 +30,11 @@ def client(client_id: str) -> str:
     return f"client:{client_id}"
 
 
+def api_key(key_id: UUID) -> str:
+    """The subject of everything cached about an API key."""
+    return f"apikey:{key_id}"
+
+
 class Changes:
     """Announces changes with the transaction that makes them, and hears those of other nodes."""
 

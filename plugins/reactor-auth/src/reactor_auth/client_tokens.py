@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from reactor_auth import oauth_scopes
 from reactor_auth.errors import NotOrgMember, PermissionDenied
 from reactor_auth.model import Binding
 from reactor_auth.oauth_model import Client
+from reactor_auth.queries import client_access as sql
 from reactor_auth.scopes import beyond, intersect
-from reactor_kernel.api import Claims, Identity, IdentityKind, InvalidCredential
+from reactor_kernel.api import Claims, Database, Identity, IdentityKind, InvalidCredential
 
 CLIENT = "client_id"
 # RFC 9068 §2.2.3. Not `scopes`, which holds platform scopes.
@@ -67,13 +70,29 @@ def confined(identity: Identity, claims: Claims, *, named: bool) -> Identity:
     )
 
 
+def own_identity(db: Database, identity: Identity) -> Identity:
+    """Return what a client may do for itself, where the token of a service was issued to a client.
+
+    It is no service of this platform, so it is never taken for one. Raises InvalidCredential where the client is gone.
+    """
+    client_id = identity.claims.get(CLIENT)
+    if client_id is None:
+        return identity
+    [found] = db.run(None, [sql.scopes_of(str(client_id))], readonly=True)
+    if not found.rows:
+        raise InvalidCredential("the access token's client does not exist")
+    allowed = msgspec.json.decode(found.rows[0][0] or b"[]", type=list[str])
+    permissions = intersect(identity.permissions, oauth_scopes.permissions_in(allowed))
+    return replace(identity, kind=IdentityKind.DELEGATED, permissions=permissions)
+
+
 def demand_reach(identity: Identity, owner: str, own: str, method: str) -> None:
     """Raise PermissionDenied where a client's token has no scope for the capability `owner` it is presented to.
 
     `own` is the capability that decides about its routes itself. Row-level security knows the user, not the client, so a
     token that was given for signing in must not reach the user's rows at all, and one given for reading must not write.
     """
-    if identity.kind is not IdentityKind.DELEGATED or ORG not in identity.claims or owner in (own, "kernel"):
+    if identity.kind is not IdentityKind.DELEGATED or CLIENT not in identity.claims or owner in (own, "kernel"):
         return
     scopes = oauth_scopes.permissions_in(str(identity.claims.get(SCOPE, "")).split(" "))
     reads = method in ("GET", "HEAD", "OPTIONS")

@@ -143,7 +143,9 @@ class AuthConfig:
     public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
     jwt_issuer: str = field(
         default="reactor-auth",
-        metadata={"doc": "the `iss` claim; strict OpenID clients need `{public_url}/auth/v1`, which follows public_url"},
+        metadata={
+            "doc": "the `iss` claim; strict OpenID clients need `{public_url}/auth/v1`, which follows public_url"
+        },
     )
     jwt_audience: str = field(default="reactor", metadata={"doc": "the `aud` claim"})
     access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 60, "max": 86400})

@@ -73,6 +73,34 @@ class MemberChanged:
     role: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """A custom role changed. `change` is created, updated or deleted."""
+
+    org_id: str
+    role_id: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationChanged:
+    """An invitation changed. `change` is created, accepted or revoked."""
+
+    org_id: str
+    invitation_id: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyChanged:
+    """An API key changed. `change` is created or revoked."""
+
+    user_id: str
+    org_id: str
+    api_key_id: str
+    change: str
+
+
 EVENT_TYPES: tuple[EventType, ...] = (
     EventType("auth.user.created", UserCreated),
     EventType("auth.user.updated", UserUpdated),
@@ -82,4 +110,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType("auth.org.updated", OrgUpdated),
     EventType("auth.org.deleted", OrgDeleted),
     EventType("auth.member.changed", MemberChanged),
+    EventType("auth.role.changed", RoleChanged),
+    EventType("auth.invitation.changed", InvitationChanged),
+    EventType("auth.apikey.changed", ApiKeyChanged),
 )

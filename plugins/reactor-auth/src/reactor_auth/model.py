@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -19,6 +19,8 @@ class Origin:
 
     address: str | None
     user_agent: str | None
+    api_key_id: UUID | None = None
+    delegated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,21 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an API key or a delegated token is confined to: one organisation, and at most these permissions there."""
+
+    org_id: UUID | None
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """The user behind a request, and the session its token belongs to."""
+    """The user behind a request, and the session its token belongs to; `bounds` where it may do less than the user."""
 
     user_id: UUID
     session_id: UUID | None
     origin: Origin
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +167,19 @@ class OrgChange:
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The wish to have this description; None for none."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """What to change; None leaves a thing as it is."""
+
+    name: str | None = None
+    description: Description | None = None
+    permissions: Sequence[str] | None = None

@@ -18,9 +18,13 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
     # Here, because these build on this module.
-    from reactor_auth import openapi_accounts as accounts
+    from reactor_auth import openapi_accounts, openapi_orgs
 
-    paths, schemas = {**_paths(), **accounts.PATHS}, {**_schemas(), **accounts.SCHEMAS}
+    paths, schemas = _paths(), _schemas()
+    for part in (openapi_accounts, openapi_orgs):
+        for path, methods in part.PATHS.items():
+            paths[path] = {**paths.get(path, {}), **methods}
+        schemas.update(part.SCHEMAS)
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
         "paths": {
@@ -149,7 +153,9 @@ def _schemas() -> dict[str, Json]:
             created_at=_INSTANT,
         ),
         "AuthSession": _object(**session),
-        "AuthSignUp": _object(("metadata",), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT),
+        "AuthSignUp": _object(
+            ("metadata", "invite_token"), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT, invite_token=_TEXT
+        ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
         "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
         "AuthSignedIn": _object(user=_ref("AuthUser"), **session),

@@ -146,6 +146,7 @@ class AuthPlugin:
             Sweeper(auth).run(stop)
 
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
+        yield BackgroundService("auth-key-use", auth.key_resolver.note_use)
 
         from reactor_auth.mail.postoffice import CHANNEL, PostOffice
 

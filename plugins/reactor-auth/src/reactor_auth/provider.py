@@ -10,6 +10,7 @@ from reactor_auth.service.browsers import Browsers
 from reactor_auth.service.clients import Clients
 from reactor_auth.service.consents import Consents
 from reactor_auth.service.devices import Devices
+from reactor_auth.service.machines import Machines
 from reactor_auth.service.openid import OpenId
 from reactor_auth.service.second_factor import NoSecondFactor, SecondFactor
 from reactor_auth.service.token_status import TokenStatus
@@ -67,6 +68,12 @@ class Provider:
         return Devices(
             auth.config, auth.db, auth.clock, auth.macs, auth.sessions, self.openid, auth.limiter, auth.audit
         )
+
+    @cached_property
+    def machines(self) -> Machines:
+        """Clients that act for themselves."""
+        auth = self._auth
+        return Machines(auth.config, auth.db, auth.clock, auth.keys, auth.tokens, auth.audit)
 
     @cached_property
     def status(self) -> TokenStatus:

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import msgspec
 
-from reactor_auth import client_tokens
+from reactor_auth import client_tokens, delegation
 from reactor_auth.cache import TaggedCache
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
 from reactor_auth.queries import access as sql
 from reactor_auth.signing import MAX_AGE_SECS
-from reactor_auth.tokens import LEEWAY_SECS, AccessTokens, Verified
+from reactor_auth.tokens import LEEWAY_SECS, AccessTokens, Verified, VerifiedService
 from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, InvalidCredential, RawResult
 
 IDENTITY_TTL_SECS = 30.0
@@ -40,12 +40,12 @@ class Resolver:
         self._tokens = tokens
         self._now: Callable[[], float] = lambda: clock.now().timestamp()
         monotonic = clock.monotonic
-        self._verified: TaggedCache[str, Verified] = TaggedCache(CACHE_SIZE, MAX_AGE_SECS, monotonic)
+        self._verified: TaggedCache[str, Verified | VerifiedService] = TaggedCache(CACHE_SIZE, MAX_AGE_SECS, monotonic)
         self.identities: TaggedCache[tuple[str, str | None], tuple[Identity, int]] = TaggedCache(
             CACHE_SIZE, IDENTITY_TTL_SECS, monotonic
         )
 
-    def verify(self, token: str) -> Verified:
+    def verify(self, token: str) -> Verified | VerifiedService:
         """Verify a token, remembering those that did."""
         known = self._verified.get(token)
         if known is not None:
@@ -73,7 +73,7 @@ class Resolver:
         generation = self.identities.generation
         verified = self.verify(token)
         identity = self._look_up(verified, org)
-        tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"]
+        tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"] if identity.user_id else []
         if identity.org_id is not None:
             tags.append(f"org:{identity.org_id}")
         if client_tokens.CLIENT in verified.claims.raw:
@@ -86,13 +86,18 @@ class Resolver:
         self._verified.clear()
         self.identities.clear()
 
-    def _look_up(self, verified: Verified, org: str | None) -> Identity:
-        ref = client_tokens.org_of(verified.claims) if org is None else parse_ref(org)
+    def _look_up(self, verified: Verified | VerifiedService, org: str | None) -> Identity:
+        if isinstance(verified, VerifiedService):
+            service = delegation.service_identity(self._db, verified, None if org is None else parse_ref(org))
+            return client_tokens.own_identity(self._db, service)
+        delegated, client_org = delegation.org_of(verified), client_tokens.org_of(verified.claims)
+        ref = delegated or client_org if org is None else parse_ref(org)
         statement = sql.caller(verified.user_id, verified.session_id, ref)
         found = self._db.run(None, [statement], readonly=True)[0]
-        return client_tokens.confined(
-            _identity(verified, found, named=org is not None), verified.claims, named=org is not None
-        )
+        # Somebody outside of a client's organisation may still sign in to the client.
+        named = org is not None or delegated is not None
+        identity = delegation.confined(_identity(verified, found, named=named), verified)
+        return client_tokens.confined(identity, verified.claims, named=org is not None)
 
 
 def _identity(verified: Verified, found: RawResult, *, named: bool) -> Identity:

@@ -8,11 +8,13 @@ from reactor_auth.assembly import Auth
 from reactor_auth.limits import LONGEST_WINDOW
 from reactor_auth.queries import oauth_codes as codes
 from reactor_auth.queries import sweep as sql
+from reactor_auth.queries.invitations import past as past_invitations
 from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
 STEP_ROWS = 1000
+KEPT_INVITATIONS = timedelta(days=30)
 
 
 class Sweeper:
@@ -44,6 +46,7 @@ class Sweeper:
             # A used code is kept for a while, so that presenting it again still ends the session it gave.
             *(codes.expired(table, now - timedelta(hours=1), STEP_ROWS) for table in codes.EXPIRING),
             sql.old_windows(now - 2 * LONGEST_WINDOW, STEP_ROWS),
+            past_invitations(now - KEPT_INVITATIONS, STEP_ROWS),
         ):
             more = True
             while more and not stop.is_set():

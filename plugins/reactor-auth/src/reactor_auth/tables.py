@@ -260,5 +260,6 @@ known_agents = Table(
     PrimaryKeyConstraint("user_id", "agent_hash"),
 )
 
-# Last, because it shares what is above; the metadata must be whole wherever it is imported from.
+# More tables of the same metadata; here at the end, because they refer to the ones above.
+from reactor_auth import tables_access as tables_access  # noqa: E402
 from reactor_auth import tables_oauth as tables_oauth  # noqa: E402

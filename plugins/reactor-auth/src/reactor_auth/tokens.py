@@ -25,11 +25,24 @@ LEEWAY_SECS = 30
 # The `orgs` claim is informational (membership is read from the database) and must not outgrow a header.
 MAX_ORGS_CLAIMED = 50
 MAX_LENGTH = 8192
+SERVICE_SUBJECT = "service:"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedService:
+    """A service's token that verified (decision 18). `expires_at` includes no leeway."""
+
+    claims: Claims
+
+    @property
+    def expires_at(self) -> int:
+        """Seconds since the epoch."""
+        return self.claims.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A token that verified. `expires_at` includes no leeway."""
+    """A user's token that verified, delegated ones included. `expires_at` includes no leeway."""
 
     claims: Claims
     user_id: UUID
@@ -69,17 +82,8 @@ class AccessTokens:
         extra: Mapping[str, Any] | None = None,
     ) -> tuple[str, datetime]:
         """Sign a token for a session; return it with the instant it expires. `extra` holds further claims."""
-        from joserfc import jws
-
-        issued = int(self._clock.now().timestamp())
-        expires = issued + self._config.access_ttl_secs
         claims: dict[str, Any] = {
             "sub": f"user_{user.id}",
-            "iss": self._config.jwt_issuer,
-            "aud": self._config.jwt_audience,
-            "exp": expires,
-            "iat": issued,
-            "nbf": issued,
             "email": user.email,
             "amr": list(amr),
             "orgs": [str(org) for org in orgs],
@@ -88,11 +92,30 @@ class AccessTokens:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
         claims.update(extra or {})
+        return self.sign(signer, claims, self._config.access_ttl_secs)
+
+    def sign(self, signer: Signer, claims: Mapping[str, Any], ttl_secs: int) -> tuple[str, datetime]:
+        """Sign claims that expire after `ttl_secs`; return the token with the instant it expires.
+
+        Issuer and times are set here, and so is the audience unless the claims name one.
+        """
+        from joserfc import jws
+
+        issued = int(self._clock.now().timestamp())
+        expires = issued + ttl_secs
+        full = {
+            "aud": self._config.jwt_audience,
+            **claims,
+            "iss": self._config.jwt_issuer,
+            "exp": expires,
+            "iat": issued,
+            "nbf": issued,
+        }
         header = {"typ": "JWT", "alg": ALGORITHM, "kid": signer.kid}
-        token = jws.serialize_compact(header, msgspec.json.encode(claims), signer.key, algorithms=[ALGORITHM])
+        token = jws.serialize_compact(header, msgspec.json.encode(full), signer.key, algorithms=[ALGORITHM])
         return token, datetime.fromtimestamp(expires, UTC)
 
-    def verify(self, token: str) -> Verified:
+    def verify(self, token: str) -> Verified | VerifiedService:
         """Check signature, issuer, audience and times.
 
         Raises:
@@ -110,6 +133,8 @@ class AccessTokens:
         if now >= expires + LEEWAY_SECS:
             raise TokenExpired
         subject = claims.get("sub")
+        if isinstance(subject, str) and subject.startswith(SERVICE_SUBJECT):
+            return VerifiedService(Claims(subject=subject, expires_at=int(expires), raw=claims))
         if not isinstance(subject, str) or not subject.startswith("user_"):
             raise InvalidCredential("the access token names no user")
         return Verified(

@@ -319,7 +319,7 @@ def test_a_token_reaches_only_the_capabilities_its_scopes_name():
     from reactor_kernel.api import DbRole, Identity, IdentityKind, PermissionDenied
 
     def reaches(scope, owner, method="GET", kind=IdentityKind.DELEGATED):
-        claims = {"client_org": "x", "scope": scope}
+        claims = {"client_id": "x", "scope": scope}
         identity = Identity(kind, "user_x", DbRole.AUTHENTICATED, claims=claims)
         try:
             demand_reach(identity, owner, "auth", method)
@@ -372,3 +372,52 @@ def test_introspection_and_revocation(api, ann, register, consented):
     assert ask("/introspect", tokens["refresh_token"]).json() == {"active": False}
     assert ask("/revoke", theirs["access_token"], public).status_code == 200
     assert ask("/introspect", theirs["refresh_token"]).json() == {"active": False}
+
+
+def test_a_client_acts_for_itself_in_its_organisation(api, ann, register):
+    from reactor_kernel.api import AuthClient, Forbidden, IdentityKind
+
+    app = register(grants=["client_credentials"], redirect_uris=[], scopes=["openid", "data:*:read", "jobs:create"])
+
+    def ask(**fields):
+        return app.token(grant_type="client_credentials", client_id=app.client_id, client_secret=app.secret, **fields)
+
+    body = ask().json()
+    assert set(body) == {"access_token", "token_type", "expires_in", "expires_at", "scope"}
+    assert body["scope"] == "data:*:read jobs:create"
+    assert 3590 <= body["expires_in"] <= 3600
+    resolve = api.kernel.service(AuthClient).resolve
+    identity = resolve(body["access_token"])
+    org = ann.get("/orgs").json()[0]
+    assert (identity.user_id, identity.org_id) == (None, org["id"])
+    assert identity.subject == f"service:client-{app.client_id}"
+    assert identity.permissions == {"data:*:read", "jobs:create"}
+    # No service of the platform, whatever it calls itself.
+    assert identity.kind is IdentityKind.DELEGATED
+    for path in ("/user", "/orgs", "/oauth/clients", "/userinfo"):
+        assert api.call("GET", path, token=body["access_token"]).status_code == 403, path
+    ann.make_org("other")
+    with pytest.raises(Forbidden):
+        resolve(body["access_token"], "other")
+    narrow = ask(scope="data:notes:read").json()
+    assert resolve(narrow["access_token"]).permissions == {"data:notes:read"}
+    for scope, problem in (
+        ("data:notes:write", "the client may not have data:notes:write for itself"),
+        ("openid", "the client may not have openid for itself"),
+    ):
+        assert ask(scope=scope).json() == {"error": "invalid_scope", "error_description": problem}
+    told = api.call(
+        "POST",
+        "/introspect",
+        data={"token": narrow["access_token"], "client_id": app.client_id, "client_secret": app.secret},
+    ).json()
+    assert (told["active"], told["scope"]) == (True, "data:notes:read")
+    # What is taken from the client is taken from its tokens, and with the client they all go.
+    ann.patch(f"/oauth/clients/{app.client_id}", {"scopes": ["jobs:create"]})
+    assert resolve(body["access_token"]).permissions == {"jobs:create"}
+    other = register(scopes=["openid"])
+    refused = other.token(grant_type="client_credentials", client_id=other.client_id, client_secret=other.secret)
+    assert refused.json()["error"] == "unauthorized_client"
+    assert ann.delete(f"/oauth/clients/{app.client_id}").status_code == 204
+    gone = api.call("GET", "/user", token=body["access_token"])
+    api.refused(gone, 401, "invalid_token", "the access token's client does not exist")

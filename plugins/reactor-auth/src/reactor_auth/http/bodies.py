@@ -45,6 +45,7 @@ class SignUp(msgspec.Struct):
     email: str
     password: str
     metadata: dict[str, Any] | None = None
+    invite_token: str | None = None
 
 
 class TokenRequest(msgspec.Struct):

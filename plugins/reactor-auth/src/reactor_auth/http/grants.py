@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactor_auth.assembly import Auth
 from reactor_auth.http import bodies, oauth_grants, render
 from reactor_auth.model import Origin, Tokens, User
-from reactor_auth.oauth_model import DEVICE
+from reactor_auth.oauth_model import CLIENT_CREDENTIALS, DEVICE
 from reactor_kernel.api import ReactorError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ GRANTS: Mapping[str, Grant] = {
     "password": password,
     "refresh_token": refresh_token,
     "authorization_code": oauth_grants.authorization_code,
+    CLIENT_CREDENTIALS: oauth_grants.client_credentials,
     DEVICE: oauth_grants.device_code,
 }
 

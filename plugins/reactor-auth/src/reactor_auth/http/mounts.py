@@ -6,18 +6,22 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    api_key_routes,
+    audit_routes,
     authorize_routes,
     client_routes,
     device_routes,
+    invitation_routes,
     key_routes,
     openid_routes,
     org_routes,
     outbox_routes,
     permission_routes,
+    role_routes,
     session_routes,
     user_routes,
 )
-from reactor_kernel.api import Access, Mount
+from reactor_kernel.api import Access, MethodRule, Mount
 
 
 def mounts(auth: Auth) -> Iterator[Mount]:
@@ -25,13 +29,15 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
     discovery = openid_routes.DiscoveryResource(auth)
+    accepting = invitation_routes.AcceptResource(auth)
     public: dict[str, object] = {
         "/signup": session_routes.SignUpResource(auth),
         "/login": session_routes.LoginResource(auth),
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
         "/logout": openid_routes.EndSessionResource(auth),
-        "/keys": keys,
+        "/invitations/accept": accepting,
+        "/orgs/{ref}/invitations/{invitation}/accept": accepting,
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": discovery,
         "/authorize": authorize_routes.AuthorizeResource(auth),
@@ -47,15 +53,32 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     yield Mount(
         f"{prefix}/_admin/oauth/clients/{{client_id}}", client_routes.ClientAdminResource(auth), access=Access.ADMIN
     )
+    yield Mount(
+        f"{prefix}/keys",
+        api_key_routes.KeysAndApiKeysResource(auth),
+        access=Access.PUBLIC,
+        methods={"POST": MethodRule(access=Access.USER)},
+    )
+    api_key = api_key_routes.ApiKeyResource(auth)
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
-        "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),
+        "/orgs/{ref}/roles": role_routes.RolesResource(auth),
+        "/orgs/{ref}/roles/{role_id}": role_routes.RoleResource(auth),
         "/orgs/{ref}/members": org_routes.MembersResource(auth),
         "/orgs/{ref}/members/{user_id}": org_routes.MemberResource(auth),
         "/orgs/{ref}/members/{user_id}/role": org_routes.MemberRoleResource(auth),
+        "/orgs/{ref}/invitations": invitation_routes.OrgInvitationsResource(auth),
+        "/orgs/{ref}/invitations/{invitation}": invitation_routes.OrgInvitationResource(auth),
+        "/orgs/{ref}/audit": audit_routes.AuditResource(auth),
+        "/invitations": invitation_routes.OwnInvitationsResource(auth),
+        "/invitations/{invitation}": invitation_routes.InvitationResource(auth),
+        "/api-keys": api_key_routes.ApiKeysResource(auth),
+        "/api-keys/{key_id}": api_key,
+        "/keys/{key_id}": api_key,
+        "/tokens/delegate": api_key_routes.DelegateResource(auth),
         "/roles": org_routes.ActiveOrgRolesResource(auth),
         "/permissions": permission_routes.PermissionsResource(auth),
         "/permissions/check": permission_routes.PermissionCheckResource(auth),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from reactor_auth.http import bodies, render
 from reactor_auth.http.client_authentication import client_of, named_client, texts
 from reactor_auth.oauth_errors import InvalidScope, UnauthorizedClient
-from reactor_auth.oauth_model import CODE, DEVICE, REFRESH, Client, Issued
+from reactor_auth.oauth_model import CLIENT_CREDENTIALS, CODE, DEVICE, REFRESH, Client, Issued
 
 if TYPE_CHECKING:
     import falcon
@@ -26,6 +26,12 @@ def authorization_code(auth: Auth, body: bodies.TokenRequest, req: falcon.Reques
         render.origin_of(req),
     )
     return rendered(issued)
+
+
+def client_credentials(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) -> dict[str, Any]:
+    """Give a client a token of its own (RFC 6749 §4.4)."""
+    client = _client_for(auth, body, req, CLIENT_CREDENTIALS)
+    return rendered(auth.provider.machines.issue(client, body.scope, render.origin_of(req)))
 
 
 def device_code(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) -> dict[str, Any]:

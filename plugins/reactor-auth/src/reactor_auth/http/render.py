@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from reactor_auth.errors import PermissionDenied
-from reactor_auth.model import Caller, Member, Org, Origin, Role, Standing, Tokens, User
+from reactor_auth.model import Bounds, Caller, Member, Org, Origin, Role, Standing, Tokens, User
 from reactor_kernel.api import IdentityKind
 
 if TYPE_CHECKING:
     import falcon
 
+_REFUSALS = {
+    IdentityKind.API_KEY: "an API key may not do this; sign in as its owner",
+    IdentityKind.DELEGATED: "a delegated token may not do this; sign in as its user",
+}
 MAX_USER_AGENT = 512
 
 
@@ -110,12 +115,30 @@ def origin_of(request: falcon.Request) -> Origin:
 
 
 def caller_of(request: falcon.Request) -> Caller:
-    """Return the user behind a request. Raises PermissionDenied for a caller that is no user."""
+    """Return the signed-in user behind a request.
+
+    Raises PermissionDenied for everything that may do less than the user: keys, delegated tokens, services.
+    """
     identity = request.context.identity
     if identity.kind is not IdentityKind.USER or identity.user_id is None:
-        raise PermissionDenied("only a user may do this")
+        raise PermissionDenied(_REFUSALS.get(identity.kind, "only a user may do this"))
     session_id = UUID(identity.session_id) if identity.session_id else None
     return Caller(UUID(identity.user_id), session_id, origin_of(request))
+
+
+def actor_of(request: falcon.Request) -> Caller:
+    """Return the user behind a request, or who acts for one by an API key or a delegated token, with its bounds."""
+    identity = request.context.identity
+    if identity.user_id is None or identity.kind not in (IdentityKind.API_KEY, IdentityKind.DELEGATED):
+        return caller_of(request)
+    origin = replace(
+        origin_of(request),
+        api_key_id=UUID(identity.api_key_id) if identity.api_key_id else None,
+        delegated=identity.kind is IdentityKind.DELEGATED,
+    )
+    session_id = UUID(identity.session_id) if identity.session_id else None
+    org_id = UUID(identity.org_id) if identity.org_id else None
+    return Caller(UUID(identity.user_id), session_id, origin, Bounds(org_id, identity.permissions))
 
 
 def no_store(response: falcon.Response) -> None:

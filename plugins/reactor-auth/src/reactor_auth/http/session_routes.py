@@ -27,7 +27,9 @@ class SignUpResource:
         """Make a user and sign it in."""
         body = bodies.read_json(req, bodies.SignUp)
         metadata = bodies.metadata_of(body.metadata)
-        user, tokens = self._auth.accounts.sign_up(body.email, body.password, metadata, render.origin_of(req))
+        user, tokens = self._auth.accounts.sign_up(
+            body.email, body.password, metadata, render.origin_of(req), invite_token=body.invite_token
+        )
         render.no_store(resp)
         resp.status = "201 Created"
         resp.media = {"user": render.user(user), "session": render.tokens(tokens)}

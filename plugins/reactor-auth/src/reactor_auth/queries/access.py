@@ -31,3 +31,8 @@ def caller(user_id: UUID, session_id: UUID, ref: UUID | str | None) -> Statement
     if ref is None:
         return Statement(_BY_DEFAULT, (str(user_id), str(session_id)))
     return Statement(_BY_ID if isinstance(ref, UUID) else _BY_SLUG, (str(user_id), str(session_id), str(ref)))
+
+
+def org_names(org_id: UUID) -> Statement:
+    """Read the slug of an organisation; no row where there is none."""
+    return Statement("SELECT slug FROM _reactor_auth.orgs WHERE id = $1::uuid", (str(org_id),))

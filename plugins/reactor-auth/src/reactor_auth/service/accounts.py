@@ -14,6 +14,7 @@ from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.queries import users as sql
+from reactor_auth.service.invitations import Invitations
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, Tx, uuid7
@@ -34,6 +35,7 @@ class Accounts:
         sessions: Sessions,
         limiter: RateLimiter,
         audit: AuditLog,
+        invitations: Invitations,
     ) -> None:
         self._config = config
         self._db = db
@@ -42,12 +44,16 @@ class Accounts:
         self._sessions = sessions
         self._limiter = limiter
         self._audit = audit
+        self._invitations = invitations
 
-    def sign_up(self, email: str, password: str, metadata: dict[str, Any], origin: Origin) -> tuple[User, Tokens]:
-        """Make a user with a first session.
+    def sign_up(
+        self, email: str, password: str, metadata: dict[str, Any], origin: Origin, *, invite_token: str | None = None
+    ) -> tuple[User, Tokens]:
+        """Make a user with a first session, and a member of the organisation it was invited to.
 
         Raises:
             SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
+            InvitationNotFound, InvitationUsed, InvitationEmailMismatch
         """
         if not self._config.signup_enabled:
             raise SignUpDisabled
@@ -67,6 +73,8 @@ class Accounts:
             user = user_of(row)
             self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
             tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            if invite_token is not None:
+                user = self._invitations.join_new(tx, user, invite_token, origin)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row
 
@@ -339,9 +338,3 @@ def _grants(type_: str, wanted: tuple[str, ...]) -> list[str]:
     if CLIENT_CREDENTIALS in wanted and type_ == PUBLIC:
         raise invalid_field("grants", f"must not hold {CLIENT_CREDENTIALS} for a public client")
     return list(dict.fromkeys(wanted))
-
-
-def owner_org(client: Client) -> UUID:
-    """Return the organisation of a registered client."""
-    assert client.org_id is not None
-    return client.org_id

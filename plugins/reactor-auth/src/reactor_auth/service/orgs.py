@@ -11,11 +11,12 @@ from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.errors import NotOrgMember, OrgNotFound, OrgSlugExists, PermissionDenied, invalid_field
 from reactor_auth.events import MemberChanged, OrgCreated, OrgDeleted, OrgUpdated
-from reactor_auth.model import Caller, Org, OrgChange, Role, Standing
-from reactor_auth.permissions import ORGS_WRITE, OWNER, SYSTEM_ROLES
+from reactor_auth.model import Bounds, Caller, Org, OrgChange, Role, Standing
+from reactor_auth.permissions import ORGS_WRITE, OWNER, ROLES_READ, SYSTEM_ROLES
 from reactor_auth.queries import orgs as sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.resolver import parse_ref
+from reactor_auth.service.bounds import confined
 from reactor_auth.service.rows import org_of, role_of
 from reactor_kernel.api import Clock, Database, DatabaseFault, Tx, grants, uuid7
 
@@ -24,12 +25,18 @@ _UUID_SHAPED = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z")
 _UNIQUE_VIOLATION = "23505"
 
 
-def standing_in(tx: Tx, ref: str, user_id: UUID, *, lock: bool = False) -> Standing:
+def standing_in(
+    tx: Tx, ref: str, user_id: UUID, *, lock: bool = False, bounds: Bounds | None = None, needs: str | None = None
+) -> Standing:
     """Read what a user is in an organisation, in this transaction; `lock` keeps its ownership still.
+
+    Within `bounds` the standing is no more than they leave, and membership alone suffices for nothing: the permission
+    `needs` must be left.
 
     Raises:
         OrgNotFound: before anything else.
-        NotOrgMember: the user is a stranger there.
+        NotOrgMember: the user is a stranger there, or the bounds name another organisation.
+        PermissionDenied: `needs` is beyond the bounds.
     """
     found = tx.execute(sql.by_ref(parse_ref(ref), lock=lock)).one_or_none()
     if found is None:
@@ -38,7 +45,8 @@ def standing_in(tx: Tx, ref: str, user_id: UUID, *, lock: bool = False) -> Stand
     row = tx.execute(sql.standing(org.id, user_id)).one_or_none()
     if row is None:
         raise NotOrgMember
-    return Standing(org, row.role_id, row.name, frozenset(row.permissions or ()))
+    standing = Standing(org, row.role_id, row.name, frozenset(row.permissions or ()))
+    return standing if bounds is None else confined(standing, bounds, needs)
 
 
 class Orgs:
@@ -104,10 +112,10 @@ class Orgs:
         with self._db.begin(readonly=True) as tx:
             return [org_of(row) for row in tx.execute(sql.of_user(user_id, limit, offset))]
 
-    def standing(self, ref: str, user_id: UUID) -> Standing:
-        """Return an organisation with the user's role in it. Raises OrgNotFound, NotOrgMember."""
+    def standing(self, ref: str, user_id: UUID, *, bounds: Bounds | None = None, needs: str | None = None) -> Standing:
+        """Return an organisation with the user's role in it. Raises OrgNotFound, NotOrgMember, PermissionDenied."""
         with self._db.begin(readonly=True) as tx:
-            return standing_in(tx, ref, user_id)
+            return standing_in(tx, ref, user_id, bounds=bounds, needs=needs)
 
     def change(self, caller: Caller, ref: str, change: OrgChange) -> Org:
         """Change an organisation, for owners and holders of `auth:orgs:write`.
@@ -116,7 +124,7 @@ class Orgs:
             OrgNotFound, NotOrgMember, PermissionDenied, ValidationError, OrgSlugExists
         """
         with self._db.begin() as tx:
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
+            standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, ORGS_WRITE, names=(OWNER,))
             values: dict[str, Any] = {}
             if change.name is not None:
@@ -144,7 +152,7 @@ class Orgs:
     def delete(self, caller: Caller, ref: str) -> None:
         """Delete an organisation with its roles and memberships, for owners and holders of `auth:orgs:write`."""
         with self._db.begin() as tx:
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
+            standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, ORGS_WRITE, names=(OWNER,))
             org = standing.org
             tx.execute(sql.delete_memberships(org.id))
@@ -153,10 +161,10 @@ class Orgs:
             tx.publish("auth.org.deleted", OrgDeleted(str(org.id)))
             self._changes.announce(tx, changes.org(org.id))
 
-    def roles(self, ref: str, user_id: UUID) -> list[Role]:
+    def roles(self, ref: str, user_id: UUID, *, bounds: Bounds | None = None) -> list[Role]:
         """List the roles of an organisation the user is in, system roles first, then by name."""
         with self._db.begin(readonly=True) as tx:
-            standing = standing_in(tx, ref, user_id)
+            standing = standing_in(tx, ref, user_id, bounds=bounds, needs=ROLES_READ)
             return [role_of(row) for row in tx.execute(sql.roles_of(standing.org.id))]
 
     def _record(self, tx: Tx, event_type: str, caller: Caller, org_id: UUID, **details: Any) -> None:

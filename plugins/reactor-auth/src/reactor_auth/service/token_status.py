@@ -17,7 +17,7 @@ from reactor_auth.queries import sessions as sql
 from reactor_auth.resolver import Resolver
 from reactor_auth.service.clients import Clients
 from reactor_auth.service.sessions import Sessions
-from reactor_auth.tokens import digest
+from reactor_auth.tokens import Verified, digest
 from reactor_kernel.api import Database, Forbidden, InvalidCredential, NotFound
 
 REFRESH_PREFIX = "rrf_"
@@ -126,7 +126,7 @@ class TokenStatus:
                 verified = self._resolver.verify(token)
             except InvalidCredential:
                 return None, None
-            return verified.session_id, verified.user_id
+            return (verified.session_id, verified.user_id) if isinstance(verified, Verified) else (None, None)
         with self._db.begin(readonly=True) as tx:
             row = tx.execute(sql.session_of(digest(token))).one_or_none()
         return (row.session_id, row.user_id) if row is not None else (None, None)
