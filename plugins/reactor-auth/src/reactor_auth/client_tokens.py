@@ -21,6 +21,8 @@ CLIENT = "client_id"
 # RFC 9068 §2.2.3. Not `scopes`, which holds platform scopes.
 SCOPE = "scope"
 ORG = "client_org"
+# Routes that say nothing a scope does not name, or that end the token's own session.
+_OWN_PATHS = ("/userinfo", "/logout", "/permissions")
 
 
 def claims_for(client: Client, binding: Binding, platform_scopes: Sequence[str]) -> dict[str, Any]:
@@ -86,13 +88,18 @@ def own_identity(db: Database, identity: Identity) -> Identity:
     return replace(identity, kind=IdentityKind.DELEGATED, permissions=permissions)
 
 
-def demand_reach(identity: Identity, owner: str, own: str, method: str) -> None:
-    """Raise PermissionDenied where a client's token has no scope for the capability `owner` it is presented to.
+def demand_reach(identity: Identity, owner: str, own: str, method: str, path: str) -> None:
+    """Raise PermissionDenied where a client's token is presented to a route that none of its scopes is for.
 
-    `own` is the capability that decides about its routes itself. Row-level security knows the user, not the client, so a
-    token that was given for signing in must not reach the user's rows at all, and one given for reading must not write.
+    `own` is the capability that keeps accounts, and `path` the request's below its prefix: an account is its user's, and an
+    application learns of it what userinfo tells. Row-level security knows the user, not the client, so a token that was
+    given for signing in must not reach the user's rows at all, and one given for reading must not write.
     """
-    if identity.kind is not IdentityKind.DELEGATED or CLIENT not in identity.claims or owner in (own, "kernel"):
+    if identity.kind is not IdentityKind.DELEGATED or CLIENT not in identity.claims or owner == "kernel":
+        return
+    if owner == own:
+        if path not in _OWN_PATHS and not path.startswith("/permissions/"):
+            raise PermissionDenied("an application's access token may not do this; sign in as its user")
         return
     scopes = oauth_scopes.permissions_in(str(identity.claims.get(SCOPE, "")).split(" "))
     reads = method in ("GET", "HEAD", "OPTIONS")

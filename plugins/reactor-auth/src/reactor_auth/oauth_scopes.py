@@ -58,6 +58,6 @@ def meaning(scope: str) -> str:
         return MEANINGS[scope]
     if scope == "*":
         return "Do everything you may do in the organisation"
-    area, _, rest = scope.partition(":")
-    what = rest.replace("*", "all").replace(":", " ")
-    return f"{area.capitalize()}: {what}"
+    area, *of, action = scope.split(":")
+    what = "Do everything with" if action == "*" else action.capitalize()
+    return f"{what} {area}{': ' if of else ''}{' '.join(of).replace('*', 'all')}"

@@ -105,7 +105,7 @@ class App:
         }
         return {name: value for name, value in params.items() if value is not None}
 
-    def exchange(self, code: str, **changed: str | None) -> httpx.Response:
+    def exchange(self, code: str, /, **changed: str | None) -> httpx.Response:
         fields: dict[str, str | None] = {
             "grant_type": "authorization_code",
             "code": code,

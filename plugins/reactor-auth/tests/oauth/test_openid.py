@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -15,8 +18,9 @@ RETURN = "https://app.example.com/bye"
 
 
 @pytest.fixture
-def strict(auth_config):
-    """A server whose issuer is its own address, as strict OpenID wants it."""
+def strict(auth_config, frozen_clock):
+    """A server whose issuer is its own address, as strict OpenID wants it, at a time that Authlib takes for now."""
+    frozen_clock.set(datetime.fromtimestamp(int(time.time()), UTC))
     auth_config["public_url"] = "https://id.example.com"
     auth_config["jwt_issuer"] = "{public_url}/auth/v1"
 
@@ -31,10 +35,6 @@ def claims_of(id_token, keys, **wanted):
 def test_a_stock_client_signs_in_from_discovery_alone(
     strict, frozen_clock, api, kernel, ann, browser, register, sent_back
 ):
-    import time
-    from datetime import UTC, datetime
-
-    frozen_clock.set(datetime.fromtimestamp(int(time.time()), UTC))
     app = register(scopes=["openid", "profile", "email"], post_logout_redirect_uris=[RETURN])
     ann.patch("/user", {"metadata": {"name": "Ann", "avatar_url": "https://example.com/a.png"}})
     browser.http.base_url = "https://id.example.com"

@@ -41,7 +41,7 @@ class Credentials:
         if org is not None and request.path.startswith(self._own) and not request.path.startswith(self._org_bound):
             org = None
         identity = self._resolve(token, org)
-        demand_reach(identity, request.context.owner, self._name, request.method)
+        demand_reach(identity, request.context.owner, self._name, request.method, request.path[len(self._own) - 1 :])
         return identity
 
 

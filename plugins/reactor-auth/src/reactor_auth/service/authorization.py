@@ -106,8 +106,9 @@ class Authorizations:
             code_challenge=challenge,
             state=state,
             nonce=nonce,
-            prompts=prompts,
-            max_age=None if max_age is None else int(max_age),
+            # An age of nothing is a sign-in for this very request.
+            prompts=prompts | {"login"} if max_age is not None and int(max_age) == 0 else prompts,
+            max_age=int(max_age) if max_age is not None and int(max_age) else None,
             login_hint=params.get("login_hint") or None,
         )
 
