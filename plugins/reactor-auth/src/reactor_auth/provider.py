@@ -9,7 +9,7 @@ from reactor_auth.service.authorization import Authorizations
 from reactor_auth.service.browsers import Browsers
 from reactor_auth.service.clients import Clients
 from reactor_auth.service.consents import Consents
-from reactor_auth.service.devices import Devices
+from reactor_auth.service.device_logins import Devices
 from reactor_auth.service.machines import Machines
 from reactor_auth.service.openid import OpenId
 from reactor_auth.service.second_factor import NoSecondFactor, SecondFactor

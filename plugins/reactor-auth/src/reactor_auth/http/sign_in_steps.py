@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reactor_auth.assembly import Auth
-from reactor_auth.errors import EmailExists, InvalidCredentials, TooManyAttempts, WeakPassword
+from reactor_auth.errors import EmailExists, InvalidCredentials, TooManyAttempts, UserDisabled, WeakPassword
 from reactor_auth.http import render
 from reactor_auth.http.browser_forms import BrowserForms
 from reactor_auth.http.grants import counted
 from reactor_auth.pages import views
-from reactor_kernel.api import ReactorError, ValidationError
+from reactor_kernel.api import Forbidden, ReactorError, ValidationError
 
 if TYPE_CHECKING:
     import falcon
@@ -139,6 +139,11 @@ class SignInSteps:
         except TooManyAttempts as refusal:
             page.too_many(refusal, again)
             return None
+        except UserDisabled:
+            raise
+        except Forbidden as refusal:
+            again(wrong=_sentence(refusal), status="403 Forbidden")
+            return None
         self._forms.remember(resp, cookie)
         return Step(cookie, True)
 
@@ -177,6 +182,8 @@ class SignInSteps:
             page.too_many(refusal, again)
         except EmailExists:
             again(wrong="There is an account with this address already.", status="409 Conflict")
+        except Forbidden as refusal:
+            again(wrong=_sentence(refusal), status="403 Forbidden")
         except (ValidationError, WeakPassword) as refusal:
             about = "password" if "password" in refusal.fields else "email"
             again(wrong=_sentence(refusal), about=about, status="400 Bad Request")
@@ -187,4 +194,4 @@ class SignInSteps:
 
 
 def _sentence(error: ReactorError) -> str:
-    return f"{error.message[:1].upper()}{error.message[1:]}."
+    return f"{error.message[:1].upper()}{error.message[1:].rstrip('.')}."

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
-from reactor_auth.model import Origin, Scope, User
+from reactor_auth.model import Origin, Scope, Tokens, User
 from reactor_auth.oauth_model import Browser, SignIn
 from reactor_auth.queries import oauth_codes as sql
 from reactor_auth.service.accounts import PASSWORD, Accounts
@@ -94,9 +94,10 @@ class Browsers:
         Raises:
             SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
         """
-        _, tokens = self._accounts.sign_up(email, password, {}, origin)
-        # A browser needs no tokens; clients get their own.
-        self._sessions.log_out_by_token(tokens.refresh_token, Scope.LOCAL, origin)
+        signed_up: tuple[User, Tokens | None] = self._accounts.sign_up(email, password, {}, origin)
+        if signed_up[1] is not None:
+            # A browser needs no tokens; clients get their own.
+            self._sessions.log_out_by_token(signed_up[1].refresh_token, Scope.LOCAL, origin)
         return self.sign_in(email, password, origin)
 
     def step_up(self, browser: Browser, user: User, code: str, origin: Origin) -> bool:
