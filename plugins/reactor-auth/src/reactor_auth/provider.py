@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reactor_auth.service.authorization import Authorizations
 from reactor_auth.service.browsers import Browsers
+from reactor_auth.service.client_registry import ClientRegistry
 from reactor_auth.service.clients import Clients
 from reactor_auth.service.consents import Consents
 from reactor_auth.service.device_logins import Devices
@@ -29,8 +30,13 @@ class Provider:
     @cached_property
     def clients(self) -> Clients:
         """Registered and built-in clients."""
+        return Clients(self._auth.config, self._auth.db)
+
+    @cached_property
+    def registry(self) -> ClientRegistry:
+        """Clients as their organisations see them."""
         auth = self._auth
-        return Clients(auth.config, auth.db, auth.clock, auth.audit, auth.changes)
+        return ClientRegistry(auth.db, auth.clock, auth.audit, auth.changes)
 
     @cached_property
     def factors(self) -> SecondFactor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 
@@ -60,6 +62,7 @@ def test_nobody_is_sent_to_an_address_that_is_not_registered(browser, cli, page_
         cli.request(client_id="\x00"),
         # Only its own front end may be the address of the built-in web client.
         cli.request(client_id="reactor-web"),
+        cli.request(client_id="reactor-web", redirect_uri="http://127.0.0.1:8000/signed-in#x"),
     ]
     for params in cases:
         for answer in (
@@ -183,6 +186,8 @@ def test_signing_in_once_serves_several_requests(frozen_clock, api, ann, browser
     assert old["error"] == "login_required"
     assert "code" in sent_back(browser.sign_in(browser.get("/authorize", **cli.request(prompt="login", max_age="60"))))
     assert page_of(browser.get("/authorize", **cli.request(max_age="0"))).form("signin")
+    # The cookie of a new sign-in takes the place of the old one.
+    assert api.sql("SELECT count(*) FROM _reactor_auth.browser_sessions") == [["1"]]
     # A changed password, like every other end of all sessions, ends browsers too.
     ann.post("/logout?scope=global")
     assert sent_back(browser.get("/authorize", **cli.request(prompt="none")))["error"] == "login_required"
@@ -280,3 +285,14 @@ def test_too_many_wrong_passwords_are_slowed_down(few_sign_ins, ann, browser, cl
     assert limited.status_code == 429
     seconds = limited.headers["Retry-After"]
     assert page_of(limited).problem == f"Too many attempts. Try again in {seconds} seconds."
+
+
+def test_of_many_who_present_one_code_one_gets_tokens_and_loses_them(api, ann, browser, cli, sent_back):
+    code = sent_back(browser.sign_in(browser.get("/authorize", **cli.request())))["code"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: cli.exchange(code), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
+    [tokens] = [answer.json() for answer in answers if answer.status_code == 200]
+    # Somebody else had the code too.
+    assert api.call("GET", "/user", token=tokens["access_token"]).status_code == 401
+    assert api.sql("SELECT count(*) FROM _reactor_auth.oauth_sessions") == [["1"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -132,3 +133,13 @@ def test_codes_cannot_be_guessed_at_leisure(few_guesses, ann, browser, other_bro
     assert page_of(asked).form("signin")
     assert begin().status_code == 200
     assert begin().status_code == 429
+
+
+def test_a_device_that_asks_many_times_at_once_signs_in_once(api, ann, browser, begin, poll):
+    codes = begin().json()
+    page = browser.sign_in(browser.get("/device", user_code=codes["user_code"]))
+    browser.submit(browser.submit(page, "code"), "decide", decision="allow")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: poll(codes["device_code"]), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert api.sql("SELECT count(*) FROM _reactor_auth.oauth_sessions") == [["1"]]

@@ -38,6 +38,8 @@ def test_a_stock_client_signs_in_from_discovery_alone(
     app = register(scopes=["openid", "profile", "email"], post_logout_redirect_uris=[RETURN])
     ann.patch("/user", {"metadata": {"name": "Ann", "avatar_url": "https://example.com/a.png"}})
     browser.http.base_url = "https://id.example.com"
+    [probe] = [owned.item for owned in kernel.collected.probes if owned.item.name == "auth issuer"]
+    assert probe.check().status.value == "ok"
     found = browser.http.get(f"{ISSUER}/.well-known/openid-configuration").json()
     assert found["issuer"] == ISSUER
     metadata = OpenIDProviderMetadata(found)
@@ -134,6 +136,16 @@ def test_signing_out_without_a_hint_asks_first(api, ann, browser, cli, sent_back
     assert browser.get("/logout", id_token_hint=tokens["id_token"]).status_code == 200
     assert api.call("GET", "/user", token=tokens["access_token"]).status_code == 401
     assert api.call("POST", "/logout", json={"refresh_token": ann.refresh_token}).status_code == 204
+
+
+def test_doctor_says_where_strict_clients_will_not_start(kernel):
+    [probe] = [owned.item for owned in kernel.collected.probes if owned.item.name == "auth issuer"]
+    found = probe.check()
+    assert found.status.value == "warn"
+    assert found.message == (
+        "jwt_issuer is reactor-auth, so strict OpenID clients refuse the discovery document of "
+        'http://127.0.0.1:8000/auth/v1; set [auth] jwt_issuer = "{public_url}/auth/v1"'
+    )
 
 
 def test_the_administrator_may_spare_users_the_question(api, ann, browser, register, sent_back, kernel):

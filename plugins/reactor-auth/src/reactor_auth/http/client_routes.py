@@ -48,13 +48,13 @@ class ClientsResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List the clients of the active organisation."""
         ref = _org(req, req.get_param("org_id"))
-        resp.media = [client(found) for found in self._auth.provider.clients.all(render.caller_of(req), ref)]
+        resp.media = [client(found) for found in self._auth.provider.registry.all(render.caller_of(req), ref)]
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Register a client; the secret of a confidential one is in this answer only."""
         body = bodies.read_json(req, ClientCreate)
         caller = render.caller_of(req)
-        registered, secret = self._auth.provider.clients.register(
+        registered, secret = self._auth.provider.registry.register(
             caller, _org(req, body.org_id), body.type, _change(body)
         )
         render.no_store(resp)
@@ -70,16 +70,16 @@ class ClientResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Return a client."""
-        resp.media = client(self._auth.provider.clients.one(render.caller_of(req), client_id))
+        resp.media = client(self._auth.provider.registry.one(render.caller_of(req), client_id))
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Change a client."""
         change = _change(bodies.read_json(req, ClientPatch))
-        resp.media = client(self._auth.provider.clients.change(render.caller_of(req), client_id, change))
+        resp.media = client(self._auth.provider.registry.change(render.caller_of(req), client_id, change))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Delete a client and end its sessions."""
-        self._auth.provider.clients.delete(render.caller_of(req), client_id)
+        self._auth.provider.registry.delete(render.caller_of(req), client_id)
         resp.status = "204 No Content"
 
 
@@ -91,7 +91,7 @@ class ClientSecretResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Give a client a new secret, shown in this answer only."""
-        changed, secret = self._auth.provider.clients.rotate_secret(render.caller_of(req), client_id)
+        changed, secret = self._auth.provider.registry.rotate_secret(render.caller_of(req), client_id)
         render.no_store(resp)
         resp.media = _with_secret(changed, secret)
 
@@ -105,7 +105,7 @@ class ClientAdminResource:
     def on_patch(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Say whether users are spared the question whether they trust a client."""
         body = bodies.read_json(req, FirstParty)
-        changed = self._auth.provider.clients.set_first_party(client_id, body.first_party, render.origin_of(req))
+        changed = self._auth.provider.registry.set_first_party(client_id, body.first_party, render.origin_of(req))
         resp.media = client(changed)
 
 

@@ -105,7 +105,7 @@ class SignInSteps:
         """Take the step a form asks for; None where it was answered with a page already."""
         step = fields.get("step", "signin")
         if step == "signin":
-            return self._sign_in(req, resp, page, fields)
+            return self._sign_in(req, resp, page, fields, cookie)
         if step == "factor":
             return self._second_factor(req, page, fields, cookie)
         if step == "switch":
@@ -122,7 +122,9 @@ class SignInSteps:
         page.sign_in()
         return None
 
-    def _sign_in(self, req: falcon.Request, resp: falcon.Response, page: Pages, fields: dict[str, str]) -> Step | None:
+    def _sign_in(
+        self, req: falcon.Request, resp: falcon.Response, page: Pages, fields: dict[str, str], before: str | None
+    ) -> Step | None:
         email, password = fields.get("email", ""), fields.get("password", "")
         browsers = self._auth.provider.browsers
 
@@ -131,7 +133,8 @@ class SignInSteps:
 
         try:
             cookie = counted(
-                self._auth.metrics.signed_in, lambda: browsers.sign_in(email, password, render.origin_of(req))
+                self._auth.metrics.signed_in,
+                lambda: browsers.sign_in(email, password, render.origin_of(req), replacing=before),
             )
         except InvalidCredentials:
             again(wrong=WRONG_PASSWORD, status="401 Unauthorized")

@@ -52,8 +52,8 @@ class Browsers:
             owed = row.mfa_at is None and second_factor_needed(tx, user, self.factors)
         return Browser(row.browser_id, user.email, SignIn(user.id, tuple(row.amr), row.auth_time, row.mfa_at)), owed
 
-    def sign_in(self, email: str, password: str, origin: Origin) -> str:
-        """Check a password and sign the browser in; return its cookie.
+    def sign_in(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:
+        """Check a password and sign the browser in; return its cookie, which takes the place of `replacing`.
 
         Raises:
             InvalidCredentials, UserDisabled, TooManyAttempts
@@ -62,6 +62,8 @@ class Browsers:
 
         def open_(tx: Tx, user: User) -> None:
             browser_id, now = uuid7(), self._clock.now()
+            if replacing is not None:
+                tx.execute(sql.end_browser(digest(replacing)))
             tx.execute(
                 sql.insert_browser(
                     {
