@@ -47,7 +47,9 @@ class Provider:
     def browsers(self) -> Browsers:
         """Browsers that signed in."""
         auth = self._auth
-        return Browsers(auth.config, auth.db, auth.clock, auth.accounts, auth.sessions, self.factors, auth.audit)
+        return Browsers(
+            auth.config, auth.db, auth.clock, auth.accounts, auth.sessions, self.factors, auth.limiter, auth.audit
+        )
 
     @cached_property
     def openid(self) -> OpenId:

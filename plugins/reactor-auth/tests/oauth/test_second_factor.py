@@ -14,7 +14,7 @@ class OneCode:
     def needed(self, tx, user):
         return user.email == "ann@example.com"
 
-    def verified(self, user, code, origin):
+    def verified(self, tx, user, code):
         if code not in self.codes:
             return None
         self.codes.remove(code)

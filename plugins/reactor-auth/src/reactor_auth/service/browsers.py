@@ -6,8 +6,10 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
+from reactor_auth import limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
+from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Scope, Tokens, User
 from reactor_auth.oauth_model import Browser, SignIn
 from reactor_auth.queries import oauth_codes as sql
@@ -30,6 +32,7 @@ class Browsers:
         accounts: Accounts,
         sessions: Sessions,
         factors: SecondFactor,
+        limiter: RateLimiter,
         audit: AuditLog,
     ) -> None:
         self._config = config
@@ -38,6 +41,7 @@ class Browsers:
         self._accounts = accounts
         self._sessions = sessions
         self.factors = factors
+        self._limiter = limiter
         self._audit = audit
 
     def find(self, cookie: str | None) -> tuple[Browser | None, bool]:
@@ -104,16 +108,17 @@ class Browsers:
 
     def step_up(self, browser: Browser, user: User, code: str, origin: Origin) -> bool:
         """Verify the second factor of a browser; tell whether it was right. Raises TooManyAttempts."""
-        method = self.factors.verified(user, code, origin)
-        if method is None:
-            return False
+        self._limiter.spend([limits.for_second_factor(self._config.limits, user.id)])
+        resource = f"browser_session:{browser.id}"
         with self._db.begin() as tx:
-            amr = list(dict.fromkeys([*browser.sign_in.amr, method]))
-            tx.execute(sql.step_up_browser(browser.id, amr, self._clock.now()))
-            self._audit.record(
-                tx, "mfa.verified", origin, actor=user.id, resource=f"browser_session:{browser.id}", type=method
-            )
-        return True
+            method = self.factors.verified(tx, user, code)
+            if method is not None:
+                amr = list(dict.fromkeys([*browser.sign_in.amr, method]))
+                tx.execute(sql.step_up_browser(browser.id, amr, self._clock.now()))
+                self._audit.record(tx, "mfa.verified", origin, actor=user.id, resource=resource, type=method)
+            else:
+                self._audit.record(tx, "login.failed", origin, actor=user.id, resource=resource, reason="wrong_code")
+        return method is not None
 
     def sign_out(self, cookie: str, origin: Origin) -> UUID | None:
         """Forget a browser; return whose it was."""

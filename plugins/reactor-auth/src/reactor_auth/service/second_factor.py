@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from reactor_auth.model import Origin, User
+from reactor_auth.model import User
 from reactor_kernel.api import Tx
 
 
@@ -15,11 +15,8 @@ class SecondFactor(Protocol):
         """Tell whether the user has a factor that the sign-in form must ask for."""
         ...
 
-    def verified(self, user: User, code: str, origin: Origin) -> str | None:
-        """Verify a code once, in a transaction of its own; return what `amr` calls it, None for a wrong one.
-
-        Raises TooManyAttempts.
-        """
+    def verified(self, tx: Tx, user: User, code: str) -> str | None:
+        """Use a code up; return what `amr` calls its factor, None for a wrong one. Attempts are counted by the caller."""
         ...
 
 
@@ -30,7 +27,7 @@ class NoSecondFactor:
         """Nobody needs one."""
         return False
 
-    def verified(self, user: User, code: str, origin: Origin) -> str | None:
+    def verified(self, tx: Tx, user: User, code: str) -> str | None:
         """No code is right."""
         return None
 
