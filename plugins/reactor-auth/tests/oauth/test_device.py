@@ -136,10 +136,11 @@ def test_codes_cannot_be_guessed_at_leisure(few_guesses, ann, browser, other_bro
 
 
 def test_a_device_that_asks_many_times_at_once_signs_in_once(api, ann, browser, begin, poll):
-    codes = begin().json()
+    codes = begin(scope="ops:* cloud:*").json()
     page = browser.sign_in(browser.get("/device", user_code=codes["user_code"]))
     browser.submit(browser.submit(page, "code"), "decide", decision="allow")
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: poll(codes["device_code"]), range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert [answer.json()["scope"] for answer in answers if answer.status_code == 200] == [""]
     assert api.sql("SELECT count(*) FROM _reactor_auth.oauth_sessions") == [["1"]]

@@ -38,7 +38,9 @@ def device_code(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) -> d
     """Answer a device that asks whether it was approved (RFC 8628 §3.4)."""
     client = _client_for(auth, body, req, DEVICE)
     code = bodies.required(body.device_code, "device_code")
-    return rendered(auth.provider.devices.poll(client, code, render.origin_of(req)))
+    answer = rendered(auth.provider.devices.poll(client, code, render.origin_of(req)))
+    # Devices read `scope` whatever it is (contract auth.md §3.16).
+    return {"scope": "", **answer}
 
 
 def presenter_of(auth: Auth, body: bodies.TokenRequest, req: falcon.Request) -> Any:
