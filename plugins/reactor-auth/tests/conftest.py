@@ -28,6 +28,9 @@ NO_LIMITS = {
     "mail_per_address": 0,
     "verify_per_address": 0,
     "second_factor_per_user": 0,
+    "device_per_address": 0,
+    "user_code_per_user": 0,
+    "user_code_per_address": 0,
 }
 
 

@@ -10,6 +10,7 @@ from reactor_auth.api_keys import KeyResolver
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
 from reactor_auth.extensions import Extensions
+from reactor_auth.macs import Macs
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.passwords import Passwords
 from reactor_auth.resolver import Resolver
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reactor_auth.mail.mailer import Mailer
     from reactor_auth.mail.outbox import Outbox
     from reactor_auth.pages.layout import Layout
+    from reactor_auth.provider import Provider
     from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.anonymous import Anonymous
@@ -57,9 +59,11 @@ class Auth:
         self.db = ctx.db
         self.clock = ctx.clock
         self.log = ctx.log
+        self.name = ctx.info.name
         self.prefix = ctx.info.url_prefix
         self.is_dev = ctx.project.env == "dev"
         self.sealer = Sealer(config.data_key_bytes)
+        self.macs = Macs(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
         self.seen = LastSeen(ctx.db, ctx.clock, ctx.log)
@@ -276,6 +280,13 @@ class Auth:
         since = self.keys.signing_since()
         age = 0.0 if since is None else max(0.0, self.clock.now().timestamp() - since)
         self.metrics.key_set(self.keys.published(), age)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Reactor as an OAuth 2.1 and OpenID provider."""
+        from reactor_auth.provider import Provider
+
+        return Provider(self)
 
     @cached_property
     def roles(self) -> Roles:

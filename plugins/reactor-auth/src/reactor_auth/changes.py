@@ -28,6 +28,11 @@ def session(session_id: UUID) -> str:
     return f"session:{session_id}"
 
 
+def client(client_id: str) -> str:
+    """The subject of everything cached about an OAuth client."""
+    return f"client:{client_id}"
+
+
 def api_key(key_id: UUID) -> str:
     """The subject of everything cached about an API key."""
     return f"apikey:{key_id}"

@@ -53,6 +53,10 @@ class LimitsConfig:
     verify_per_address: int = _limit(20, "one-time tokens presented per client address")
     verify_window_secs: int = _window(60, "window of the one-time token limit")
     second_factor_per_user: int = _limit(5, "second-factor attempts per user")
+    device_per_address: int = _limit(10, "device codes asked for per client address")
+    user_code_per_user: int = _limit(10, "device user codes tried per user")
+    user_code_per_address: int = _limit(20, "device user codes tried per client address")
+    device_window_secs: int = _window(60, "window of the device limits")
     second_factor_window_secs: int = _window(300, "window of the second-factor limit")
 
 
@@ -155,7 +159,12 @@ class AuthConfig:
         repr=False, metadata={"doc": "base64 of 32 bytes; encrypts signing keys and short-lived secrets"}
     )
     public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
-    jwt_issuer: str = field(default="reactor-auth", metadata={"doc": "the `iss` claim"})
+    jwt_issuer: str = field(
+        default="reactor-auth",
+        metadata={
+            "doc": "the `iss` claim; strict OpenID clients need `{public_url}/auth/v1`, which follows public_url"
+        },
+    )
     jwt_audience: str = field(default="reactor", metadata={"doc": "the `aud` claim"})
     access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 5, "max": 86400})
     refresh_ttl_secs: int = field(
@@ -181,6 +190,10 @@ class AuthConfig:
     key_overlap_secs: int = field(
         default=604800, metadata={"doc": "how long a key verifies after it signed last", "min": 1}
     )
+    browser_session_secs: int = field(
+        default=43200,
+        metadata={"doc": "how long a browser stays signed in on the pages of this server", "min": 60, "max": 2592000},
+    )
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     anonymous_users_enabled: bool = field(
         default=False, metadata={"doc": "whether `POST /signup` makes users without an address"}
@@ -203,6 +216,10 @@ class AuthConfig:
     smtp: SmtpConfig | None = None
     mail: MailConfig = field(default_factory=MailConfig)
     pages: PagesConfig = field(default_factory=PagesConfig)
+
+    def __post_init__(self) -> None:
+        # Frozen, but nobody has seen it yet; written out here, so that every reader sees one issuer.
+        object.__setattr__(self, "jwt_issuer", self.jwt_issuer.replace("{public_url}", self.base_url))
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong beyond types, as (key, reason)."""

@@ -61,13 +61,27 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """What a session was opened for: an OAuth client, with scopes, after a sign-in in a browser."""
+
+    client_id: str
+    scopes: tuple[str, ...]
+    amr: tuple[str, ...]
+    auth_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
-    """A fresh pair of tokens. `expires_at` is the access token's."""
+    """A fresh pair of tokens. `expires_at` is the access token's.
+
+    `refresh_token` is empty for a session that cannot be refreshed; `binding` says which OAuth client it is for.
+    """
 
     access_token: str
     refresh_token: str
     expires_at: datetime
     expires_in: int
+    binding: Binding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from reactor_auth import openapi_sessions
-
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
@@ -18,21 +16,26 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
     # Here, because these build on this module.
-    from reactor_auth import openapi_accounts, openapi_orgs
+    from reactor_auth import openapi_accounts, openapi_oauth, openapi_orgs, openapi_sessions
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_accounts, openapi_orgs, openapi_sessions):
+    for part in (openapi_accounts, openapi_oauth, openapi_orgs, openapi_sessions):
         for path, methods in part.PATHS.items():
             paths[path] = {**paths.get(path, {}), **methods}
         schemas.update(part.SCHEMAS)
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
-        "paths": {f"{prefix}{path}": methods for path, methods in paths.items()},
+        "paths": {
+            **{f"{prefix}{path}": methods for path, methods in paths.items()},
+            **openapi_oauth.ROOT_PATHS,
+        },
         "components": {"schemas": schemas},
     }
 
 
 def _paths() -> dict[str, Json]:
+    from reactor_auth import openapi_oauth
+
     org, member = [_parameter("ref")], [_parameter("ref"), _parameter("user_id")]
     keys = {"get": _public("The keys that verify access tokens", {"200": _answer("AuthKeySet")}, ())}
     role_change = _user(
@@ -51,6 +54,7 @@ def _paths() -> dict[str, Json]:
             )
         },
         "/logout": {
+            "get": openapi_oauth.LOGOUT_GET,
             "post": _public(
                 "End sessions",
                 {"204": _empty("Ended")},
@@ -58,7 +62,7 @@ def _paths() -> dict[str, Json]:
                 "AuthLogOut",
                 parameters=[_query("scope", {"type": "string", "enum": ["local", "global", "others"]})],
                 body_required=False,
-            )
+            ),
         },
         "/keys": keys,
         "/.well-known/jwks.json": keys,
@@ -167,22 +171,40 @@ def _schemas() -> dict[str, Json]:
                 "email",
                 "password",
                 "refresh_token",
+                "token",
+                "client_id",
+                "code",
+                "code_verifier",
+                "redirect_uri",
+                "device_code",
                 "subject_token",
                 "subject_token_type",
                 "requested_token_type",
                 "audience",
                 "scope",
                 "org",
-                "token",
             ),
             grant_type={
                 "type": "string",
-                "enum": ["password", "refresh_token", "otp", "urn:ietf:params:oauth:grant-type:token-exchange"],
+                "enum": [
+                    "password",
+                    "refresh_token",
+                    "otp",
+                    "authorization_code",
+                    "client_credentials",
+                    "urn:ietf:params:oauth:grant-type:device_code",
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                ],
             },
             token=_TEXT,
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,
+            client_id=_TEXT,
+            code=_TEXT,
+            code_verifier=_TEXT,
+            redirect_uri=_TEXT,
+            device_code=_TEXT,
             subject_token=_TEXT,
             subject_token_type=_TEXT,
             requested_token_type=_TEXT,
@@ -191,7 +213,13 @@ def _schemas() -> dict[str, Json]:
             org=_TEXT,
         ),
         "AuthTokens": _object(
-            ("user",), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session
+            ("user", "scope", "id_token", "refresh_token"),
+            scope=_TEXT,
+            id_token=_TEXT,
+            token_type=_TEXT,
+            expires_in={"type": "integer"},
+            user=_ref("AuthUser"),
+            **session,
         ),
         "AuthLogOut": _object(("refresh_token",), refresh_token=_TEXT),
         "AuthKeySet": _object(keys={"type": "array", "items": _ANY_OBJECT}),

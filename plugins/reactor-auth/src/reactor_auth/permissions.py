@@ -12,6 +12,8 @@ ORGS_READ = "auth:orgs:read"
 ORGS_WRITE = "auth:orgs:write"
 MEMBERS_READ = "auth:members:read"
 MEMBERS_WRITE = "auth:members:write"
+CLIENTS_READ = "auth:clients:read"
+CLIENTS_WRITE = "auth:clients:write"
 ROLES_READ = "auth:roles:read"
 ROLES_WRITE = "auth:roles:write"
 INVITATIONS_READ = "auth:invitations:read"
@@ -29,6 +31,8 @@ PERMISSIONS: dict[str, str] = {
     ROLES_WRITE: "Make, change and delete roles",
     INVITATIONS_READ: "See invitations to the organisation",
     INVITATIONS_WRITE: "Invite people and withdraw invitations",
+    CLIENTS_READ: "See the OAuth clients of the organisation",
+    CLIENTS_WRITE: "Register, change and delete OAuth clients of the organisation",
     AUDIT_READ: "Read the organisation's audit log",
 }
 

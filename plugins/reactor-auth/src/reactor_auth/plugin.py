@@ -75,7 +75,7 @@ class AuthPlugin:
         yield ConfigSection(
             AuthConfig,
             secrets=("data_key", "smtp.password"),
-            initial=('public_url = "http://127.0.0.1:8000"',),
+            initial=('public_url = "http://127.0.0.1:8000"', 'jwt_issuer = "{public_url}/auth/v1"'),
             generate={"data_key": Generated("auth/data-key")},
             examples=(
                 "curl {url}/auth/v1/signup -H 'Content-Type: application/json' "
@@ -176,6 +176,7 @@ class AuthPlugin:
         yield Probe("auth tables", lambda: probes.tables(auth))
         yield Probe("auth signing key", lambda: probes.signing_key(auth))
         yield Probe("auth key rotation", lambda: probes.rotation(auth))
+        yield Probe("auth issuer", lambda: probes.issuer(auth))
         yield Probe("auth mail", lambda: probes.mail(auth))
 
     @hookimpl

@@ -93,6 +93,18 @@ def mail(auth: Auth) -> ProbeResult:
     return ProbeResult(Readiness.OK, f"{name} at {smtp.host}:{smtp.port} takes mail", seen)
 
 
+def issuer(auth: Auth) -> ProbeResult:
+    """Compare the issuer with the address its discovery document is found under (OpenID Connect Discovery §4.3)."""
+    wanted = f"{auth.config.base_url}{auth.prefix}"
+    if auth.config.jwt_issuer == wanted:
+        return ProbeResult(Readiness.OK, f"OpenID clients find everything below {wanted}")
+    return ProbeResult(
+        Readiness.WARN,
+        f"jwt_issuer is {auth.config.jwt_issuer}, so strict OpenID clients refuse the discovery document of {wanted}; "
+        'set [auth] jwt_issuer = "{public_url}/auth/v1"',
+    )
+
+
 def health(auth: Auth) -> str | None:
     """Tell whether a key signs, asking the database."""
     try:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from reactor_auth import delegation
+from reactor_auth import client_tokens, delegation
 from reactor_auth.cache import TaggedCache
 from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.errors import NotOrgMember, OrgNotFound, SessionRevoked, TokenExpired, UserDisabled
@@ -82,6 +82,8 @@ class Resolver:
         tags = [f"user:{identity.user_id}", f"session:{identity.session_id}"] if identity.user_id else []
         if identity.org_id is not None:
             tags.append(f"org:{identity.org_id}")
+        if client_tokens.CLIENT in verified.claims.raw:
+            tags.append(f"client:{verified.claims.raw[client_tokens.CLIENT]}")
         self.identities.put(key, (identity, verified.expires_at), tags, generation)
         return identity
 
@@ -92,11 +94,16 @@ class Resolver:
 
     def _look_up(self, verified: Verified | VerifiedService, org: str | None) -> Identity:
         if isinstance(verified, VerifiedService):
-            return delegation.service_identity(self._db, verified, None if org is None else parse_ref(org))
-        ref = delegation.org_of(verified) if org is None else parse_ref(org)
+            service = delegation.service_identity(self._db, verified, None if org is None else parse_ref(org))
+            return client_tokens.own_identity(self._db, service)
+        delegated, client_org = delegation.org_of(verified), client_tokens.org_of(verified.claims)
+        ref = delegated or client_org if org is None else parse_ref(org)
         statement = sql.caller(verified.user_id, verified.session_id, ref)
         found = self._db.run(None, [statement], readonly=True)[0]
-        return delegation.confined(_identity(verified, found, named=ref is not None), verified)
+        # Somebody outside of a client's organisation may still sign in to the client.
+        named = org is not None or delegated is not None
+        identity = delegation.confined(_identity(verified, found, named=named), verified)
+        return client_tokens.confined(identity, verified.claims, named=org is not None)
 
 
 def _identity(verified: Verified, found: RawResult, *, named: bool) -> Identity:

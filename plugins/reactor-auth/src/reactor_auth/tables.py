@@ -276,3 +276,4 @@ known_agents = Table(
 
 # More tables of the same metadata; here at the end, because they refer to the ones above.
 from reactor_auth import tables_access as tables_access  # noqa: E402
+from reactor_auth import tables_oauth as tables_oauth  # noqa: E402

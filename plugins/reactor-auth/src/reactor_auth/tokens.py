@@ -86,7 +86,7 @@ class AccessTokens:
     ) -> tuple[str, datetime]:
         """Sign a token for a session that ends `not_after`; return it with the instant it expires.
 
-        `extra` are claims of other plugins.
+        `extra` holds further claims: other plugins' and those of an OAuth client.
         """
         claims: dict[str, Any] = {
             **(extra or {}),

@@ -65,6 +65,12 @@ class TokenRequest(msgspec.Struct):
     audience: str | None = None
     scope: str | None = None
     org: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    code: str | None = None
+    code_verifier: str | None = None
+    redirect_uri: str | None = None
+    device_code: str | None = None
 
 
 class Address(msgspec.Struct):
@@ -190,6 +196,13 @@ def media_type(request: falcon.Request) -> str:
 def is_form(request: falcon.Request) -> bool:
     """Tell whether the body is a form."""
     return media_type(request) == _FORM
+
+
+def required(value: str | None, name: str) -> str:
+    """Return a parameter, or raise the validation error for an absent one."""
+    if not value:
+        raise invalid_field(name, "is required")
+    return value
 
 
 def metadata_of(value: dict[str, Any] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reactor_auth.api_keys import PREFIX as KEY_PREFIX
 from reactor_auth.assembly import Auth
+from reactor_auth.client_tokens import demand_reach
 from reactor_kernel.api import Identity, InvalidCredential, Unauthenticated
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ class Credentials:
     def __init__(self, auth: Auth) -> None:
         self._resolve = auth.resolve
         self._own = f"{auth.prefix}/"
+        self._name = auth.name
         # Of this plugin's routes only these concern the active organisation; a client configured with an organisation
         # it was removed from must still be able to log out, to see its account and to choose another one.
         self._org_bound = tuple(
-            f"{auth.prefix}{path}" for path in ("/permissions", "/roles", "/api-keys", "/keys", "/tokens/delegate")
+            f"{auth.prefix}{path}"
+            for path in ("/permissions", "/roles", "/api-keys", "/keys", "/tokens/delegate", "/oauth/clients")
         )
 
     def identify(self, request: falcon.Request) -> Identity | None:
@@ -37,7 +40,9 @@ class Credentials:
         org = request.env.get("HTTP_X_REACTOR_ORG") or None
         if org is not None and request.path.startswith(self._own) and not request.path.startswith(self._org_bound):
             org = None
-        return self._resolve(token, org)
+        identity = self._resolve(token, org)
+        demand_reach(identity, request.context.owner, self._name, request.method, request.path[len(self._own) - 1 :])
+        return identity
 
 
 def credential_of(request: falcon.Request) -> str | None:

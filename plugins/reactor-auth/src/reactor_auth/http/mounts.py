@@ -9,8 +9,12 @@ from reactor_auth.http import (
     account_routes,
     api_key_routes,
     audit_routes,
+    authorize_routes,
+    client_routes,
+    device_routes,
     invitation_routes,
     key_routes,
+    openid_routes,
     org_routes,
     outbox_routes,
     permission_routes,
@@ -28,6 +32,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     """Yield every route; rights within an organisation are checked where its rows are locked."""
     prefix = auth.prefix
     keys = key_routes.KeysResource(auth)
+    discovery = openid_routes.DiscoveryResource(auth)
     accepting = invitation_routes.AcceptResource(auth)
     resend, verify = account_routes.ResendResource(auth), verify_routes.VerifyResource(auth)
     public: dict[str, object] = {
@@ -35,7 +40,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/login": session_routes.LoginResource(auth),
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
-        "/logout": session_routes.LogoutResource(auth),
+        "/logout": openid_routes.EndSessionResource(auth),
         "/invitations/accept": accepting,
         "/orgs/{ref}/invitations/{invitation}/accept": accepting,
         "/verify": verify,
@@ -47,11 +52,21 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/reset": account_routes.ResetPageResource(auth),
         "/otp": account_routes.OtpResource(auth),
         "/.well-known/jwks.json": keys,
-        "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
+        "/.well-known/openid-configuration": discovery,
+        "/authorize": authorize_routes.AuthorizeResource(auth),
+        "/device": device_routes.DeviceResource(auth),
+        "/device/code": device_routes.DeviceCodeResource(auth),
+        "/introspect": openid_routes.IntrospectResource(auth),
+        "/revoke": openid_routes.RevokeResource(auth),
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
     yield Mount(f"{prefix}/_admin/rotate-keys", rotation_routes.RotateKeysResource(auth), access=Access.ADMIN)
+    # RFC 8414 §3.1 puts the well-known part before the path of the issuer.
+    yield Mount(f"/.well-known/oauth-authorization-server{prefix}", discovery, access=Access.PUBLIC)
+    yield Mount(
+        f"{prefix}/_admin/oauth/clients/{{client_id}}", client_routes.ClientAdminResource(auth), access=Access.ADMIN
+    )
     yield Mount(
         f"{prefix}/keys",
         api_key_routes.KeysAndApiKeysResource(auth),
@@ -84,6 +99,12 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/roles": org_routes.ActiveOrgRolesResource(auth),
         "/permissions": permission_routes.PermissionsResource(auth),
         "/permissions/check": permission_routes.PermissionCheckResource(auth),
+        "/userinfo": openid_routes.UserInfoResource(auth),
+        "/user/consents": client_routes.ConsentsResource(auth),
+        "/user/consents/{client_id}": client_routes.ConsentResource(auth),
+        "/oauth/clients": client_routes.ClientsResource(auth),
+        "/oauth/clients/{client_id}": client_routes.ClientResource(auth),
+        "/oauth/clients/{client_id}/secret": client_routes.ClientSecretResource(auth),
         "/permissions/ctx": permission_routes.PermissionContextResource(auth),
     }
     for path, resource in signed_in.items():

@@ -51,13 +51,16 @@ def tokens(value: Tokens) -> dict[str, Any]:
 
 def oauth_tokens(value: Tokens) -> dict[str, Any]:
     """Render tokens as the token endpoint returns them."""
-    return {
+    body = {
         "access_token": value.access_token,
         "token_type": "Bearer",
         "refresh_token": value.refresh_token,
         "expires_in": value.expires_in,
         "expires_at": instant(value.expires_at),
     }
+    if not value.refresh_token:
+        del body["refresh_token"]
+    return body
 
 
 def org(value: Org) -> dict[str, Any]:

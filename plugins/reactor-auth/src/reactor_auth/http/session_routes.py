@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
+from reactor_auth.http.client_authentication import answered_as_wanted
 from reactor_auth.http.grants import GRANTS, sign_in
 from reactor_auth.model import Scope, Tokens
+from reactor_auth.oauth_errors import UnsupportedGrantType
 from reactor_kernel.api import Forbidden, ReactorError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -66,12 +68,14 @@ class TokenResource:
         """Exchange what the grant asks for against tokens."""
         body = self._read(req)
         render.no_store(resp)
-        if not body.grant_type:
-            raise invalid_field("grant_type", "is required")
-        grant = GRANTS.get(body.grant_type)
-        if grant is None:
-            raise invalid_field("grant_type", f"must be one of {', '.join(GRANTS)}")
-        resp.media = grant(self._auth, body, req)
+        with answered_as_wanted(body, req, resp):
+            if not body.grant_type:
+                raise invalid_field("grant_type", "is required")
+            grant = GRANTS.get(body.grant_type)
+            if grant is None:
+                problem = f"must be one of {', '.join(GRANTS)}"
+                raise UnsupportedGrantType(f"grant_type {problem}", fields={"grant_type": [problem]})
+            resp.media = grant(self._auth, body, req)
 
     def _read(self, req: falcon.Request) -> bodies.TokenRequest:
         if bodies.is_form(req):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from reactor_auth import emails, limits
 from reactor_auth.audit import AuditLog
@@ -21,9 +22,10 @@ from reactor_auth.service.mail_requests import MailRequests
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_auth.service.sign_in_guard import Admission, SignInGuard
-from reactor_kernel.api import Clock, Database, uuid7
+from reactor_kernel.api import Clock, Database, Tx, uuid7
 
 PASSWORD = ("pwd",)
+T = TypeVar("T")
 
 
 class Accounts:
@@ -127,6 +129,18 @@ class Accounts:
         Raises:
             InvalidCredentials, UserDisabled, EmailNotVerified, TooManyAttempts
         """
+        signer = self._sessions.signer()
+        user, grant = self.authenticate(
+            email, password, origin, lambda tx, user: self._sessions.open(tx, user, PASSWORD, origin)
+        )
+        return user, self._sessions.tokens(grant, signer)
+
+    def authenticate(self, email: str, password: str, origin: Origin, then: Callable[[Tx, User], T]) -> tuple[User, T]:
+        """Check a password and do `then` in the transaction that finds it still right.
+
+        Raises:
+            InvalidCredentials, UserDisabled, TooManyAttempts
+        """
         address = emails.parse(email)
         admission = self._guard.admit(address or email, origin)
         row = None
@@ -144,7 +158,6 @@ class Accounts:
             self._refuse(row.id, "email_not_verified", origin, admission)
             raise EmailNotVerified
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
-        signer = self._sessions.signer()
         with self._db.begin() as tx:
             # The password may have changed, or the user gone, while the hash was computed.
             current = tx.execute(sql.by_id(row.id, lock=True)).one_or_none()
@@ -153,8 +166,9 @@ class Accounts:
             if renewed is not None:
                 tx.execute(sql.rehash(row.id, stored, renewed))
             user = user_of(current)
-            grant = self._sessions.open(tx, user, PASSWORD, origin)
-        return user, self._sessions.tokens(grant, signer)
+            self._guard.settle(tx, user.email, origin)
+            done = then(tx, user)
+        return user, done
 
     def _refuse(self, actor: Any, reason: str, origin: Origin, admission: Admission) -> None:
         waits = self._guard.failed(admission)

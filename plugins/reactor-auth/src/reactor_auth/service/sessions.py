@@ -20,9 +20,12 @@ from reactor_auth.limits import Limit, RateLimiter
 from reactor_auth.lockout import Lockout
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
+from reactor_auth.queries import oauth_codes as browser_sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
+from reactor_auth.service import bindings
+from reactor_auth.service.bindings import Bound, Presenter
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.session_life import SessionLife
 from reactor_auth.signing import Signer, SigningKeys
@@ -43,6 +46,7 @@ class Grant:
     session_ends_at: datetime | None = None
     # What other plugins add to the access token.
     claims: Mapping[str, Any] = field(default_factory=dict)
+    bound: Bound = field(default_factory=Bound)
 
 
 class Sessions:
@@ -109,26 +113,26 @@ class Sessions:
             grant.amr,
             grant.orgs,
             not_after=grant.session_ends_at,
-            extra=grant.claims,
+            extra={**grant.claims, **grant.bound.claims},
         )
         seconds = max(0, int((expires_at - now).total_seconds()))
-        return Tokens(access_token, grant.refresh_token, expires_at, seconds)
+        return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.bound.binding)
 
-    def refresh(self, refresh_token: str, origin: Origin) -> Tokens:
+    def refresh(self, refresh_token: str, origin: Origin, presenter: Presenter | None = None) -> Tokens:
         """Exchange a refresh token.
 
         Raises:
-            InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, UserDisabled, TooManyAttempts
+            InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, UserDisabled, TooManyAttempts, InvalidScope
         """
         signer = self.signer()
         with self._db.begin() as tx:
-            outcome = self._rotate(tx, refresh_token, origin)
+            outcome = self._rotate(tx, refresh_token, origin, presenter or Presenter())
         if isinstance(outcome, ReactorError):
             # Raised only now: what the refusal changed (a revoked session, a counted attempt) must stay.
             raise outcome
         return self.tokens(outcome, signer)
 
-    def _rotate(self, tx: Tx, refresh_token: str, origin: Origin) -> Grant | ReactorError:
+    def _rotate(self, tx: Tx, refresh_token: str, origin: Origin, presenter: Presenter) -> Grant | ReactorError:
         now = self._clock.now()
         row = tx.execute(sql.presented(digest(refresh_token))).one_or_none()
         if row is None:
@@ -141,6 +145,9 @@ class Sessions:
         if over is not None:
             self.end(tx, row.id, [row.session_id], over, origin, now)
             return SessionRevoked()
+        bound = bindings.for_refresh(tx, row.session_id, row.id, presenter)
+        if isinstance(bound, ReactorError):
+            return bound
         successor = None
         if row.used_at is not None:
             successor = self._successor_in_grace(tx, row, now)
@@ -158,8 +165,8 @@ class Sessions:
         if successor is None:
             successor = self._replace(tx, row, origin, now)
         user, ends_at = user_of(row), self._life.ends_at(row.session_created_at)
-        orgs = self._orgs(tx, user.id)
-        return Grant(user, row.session_id, tuple(row.amr), orgs, successor, ends_at, claims=self._claims(user))
+        orgs, claims = self._orgs(tx, user.id), self._claims(user)
+        return Grant(user, row.session_id, tuple(row.amr), orgs, successor, ends_at, claims, bound)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
@@ -216,7 +223,12 @@ class Sessions:
         only: UUID | None = None,
         keep: UUID | None = None,
     ) -> int:
-        """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended."""
+        """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended.
+
+        Unless it is `only` one, the user's browsers must sign in anew as well.
+        """
+        if only is None:
+            tx.execute(browser_sql.end_browsers_of(user_id))
         ids = list(tx.execute(sql.lock_live(user_id, only=only, keep=keep)).scalars())
         if ids:
             self.end(tx, user_id, ids, reason, origin, self._clock.now())
