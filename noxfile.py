@@ -13,7 +13,7 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/plugins/*/pyprojec
 # What a plugin's own tests need beside the kernel; a plugin never imports another, but may require one to boot.
 REQUIRES = {"reactor-data": ["reactor-auth"]}
 CONFORMANCE = "reactor-plugin-conformance"
-TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout"]
+TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "aiosmtpd"]
 CONSTRAINTS = str(ROOT / "constraints.txt")
 # Folders of tests/ that the sessions docs and budget run.
 OWN_SESSIONS = ["--ignore=tests/docs", "--ignore=tests/boot"]

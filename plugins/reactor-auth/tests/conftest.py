@@ -20,6 +20,7 @@ NO_LIMITS = {
     "signup_per_address": 0,
     "refresh_per_session": 0,
     "mail_per_account": 0,
+    "mail_per_address": 0,
     "verify_per_address": 0,
     "second_factor_per_user": 0,
 }
@@ -132,6 +133,37 @@ class Api:
             org["id"],
             self.role_id(org, role),
         )
+
+    def auth(self) -> Any:
+        """The parts of identity in the booted kernel."""
+        [plugin] = [plugin for plugin in self.kernel.enabled if plugin.name == "auth"]
+        return plugin.instance._auth(self.kernel.context_for(plugin))
+
+    def do_mail_work(self) -> None:
+        """Do once what the mail service does in the background: answer requests, send what is due."""
+        import threading
+
+        from reactor_auth.mail.postoffice import PostOffice
+
+        PostOffice(self.auth()).turn(threading.Event())
+
+    def mails(self, to: str, template: str | None = None) -> list[dict[str, Any]]:
+        """Everything mailed to an address, oldest first, with subject and text, as a developer reads it."""
+        from reactor_kernel.testing.project import ADMIN_TOKEN
+
+        self.do_mail_work()
+        answer = self.call("GET", "/_admin/outbox?limit=500", token=ADMIN_TOKEN)
+        assert answer.status_code == 200, answer.text
+        found = [mail for mail in answer.json()["mails"] if mail["to"] == to]
+        return [mail for mail in reversed(found) if template in (None, mail["template"])]
+
+    def link(self, mail: Mapping[str, Any]) -> str:
+        """The first link in a mail's text."""
+        import re
+
+        found = re.search(r"https?://\S+", mail["text"])
+        assert found, mail["text"]
+        return found[0]
 
     def sql(self, statement: str, *params: str) -> list[list[str | None]]:
         """Run one statement as the owner of the tables; values come as Postgres' text."""

@@ -19,6 +19,9 @@ from reactor_kernel.api import PluginContext
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
+    from reactor_auth.mail.mailer import Mailer
+    from reactor_auth.mail.outbox import Outbox
+    from reactor_auth.pages.layout import Layout
     from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.members import Members
@@ -38,6 +41,7 @@ class Auth:
         self.clock = ctx.clock
         self.log = ctx.log
         self.prefix = ctx.info.url_prefix
+        self.is_dev = ctx.project.env == "dev"
         self.sealer = Sealer(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
@@ -68,6 +72,28 @@ class Auth:
         from reactor_auth.rotation import KeyRotation
 
         return KeyRotation(self.config, self.db, self.clock, self.keys, self.audit, self.changes, self.metrics)
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        """The way to send a mail."""
+        from reactor_auth.mail.mailer import Mailer
+
+        return Mailer(self.sealer, self.clock, delivers=self.config.smtp is not None or self.is_dev)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What was queued."""
+        from reactor_auth.mail.outbox import Outbox
+
+        readable = self.is_dev and self.config.smtp is None
+        return Outbox(self.config, self.db, self.sealer, readable=readable)
+
+    @cached_property
+    def pages(self) -> Layout:
+        """The frame of the HTML pages."""
+        from reactor_auth.pages.layout import Layout
+
+        return Layout(self.config.pages)
 
     @cached_property
     def sessions(self) -> Sessions:

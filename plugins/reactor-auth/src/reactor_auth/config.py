@@ -6,7 +6,10 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from reactor_auth import redirects
 
 # Clocks may differ by this much wherever instants are compared (decision 43).
 LEEWAY_SECS = 30
@@ -45,7 +48,8 @@ class LimitsConfig:
     refresh_per_session: int = _limit(60, "refreshes per session")
     refresh_window_secs: int = _window(60, "window of the refresh limit")
     mail_per_account: int = _limit(3, "mails with links or codes per e-mail address")
-    mail_window_secs: int = _window(3600, "window of the mail limit")
+    mail_per_address: int = _limit(30, "mails with links or codes per client address")
+    mail_window_secs: int = _window(3600, "window of the mail limits")
     verify_per_address: int = _limit(20, "one-time tokens presented per client address")
     verify_window_secs: int = _window(60, "window of the one-time token limit")
     second_factor_per_user: int = _limit(5, "second-factor attempts per user")
@@ -54,14 +58,79 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class SmtpConfig:
-    """`[auth.smtp]`: read only to say clearly that this version cannot send mail."""
+    """`[auth.smtp]`: the relay that mail goes through."""
 
-    host: str = ""
-    port: int = 587
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    # `from` is a keyword and no field name; the section is refused whole, so the key needs no place here.
-    tls: str = "starttls"
+    host: str = field(metadata={"doc": "relay host"})
+    from_: str = field(metadata={"key": "from", "doc": "sender, such as `Acme <no-reply@acme.example>`"})
+    port: int = field(default=587, metadata={"doc": "relay port", "min": 1, "max": 65535})
+    user: str | None = field(default=None, metadata={"doc": "name to sign in with"})
+    password: str | None = field(default=None, repr=False, metadata={"doc": "password to sign in with"})
+    tls: str = field(
+        default="starttls",
+        metadata={
+            "doc": "`starttls` demands the upgrade, `tls` speaks TLS from the start, `none` sends in the clear",
+            "choices": ("starttls", "tls", "none"),
+        },
+    )
+    ca_file: Path | None = field(
+        default=None, metadata={"doc": "certificates that vouch for the relay, instead of the system's"}
+    )
+    timeout_secs: int = field(default=15, metadata={"doc": "patience with each answer of the relay", "min": 1})
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong beyond types, as (key, reason)."""
+        if not self.host.strip():
+            yield "host", "must not be empty"
+        if not _is_mailbox(self.from_):
+            yield "from", "must be one mailbox, such as no-reply@example.com or Acme <no-reply@example.com>"
+        if (self.user is None) != (self.password is None):
+            yield "user", "user and password are given together or not at all"
+        if self.ca_file is not None and not self.ca_file.is_file():
+            yield "ca_file", f"there is no file {self.ca_file}"
+
+
+@dataclass(frozen=True, slots=True)
+class MailConfig:
+    """`[auth.mail]`: how mails look and how long sending is tried."""
+
+    templates_dir: Path | None = field(
+        default=None, metadata={"doc": "directory of files that replace the mails' templates"}
+    )
+    max_attempts: int = field(default=12, metadata={"doc": "tries before a mail is given up", "min": 1, "max": 100})
+    keep_days: int = field(default=7, metadata={"doc": "how long sent mails stay listed", "min": 0, "max": 3650})
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the templates, as (key, reason)."""
+        if self.templates_dir is not None:
+            # Late: without templates of the project's own no boot needs to load the template language.
+            from reactor_auth.mail.templates import faults_in
+
+            for fault in faults_in(self.templates_dir):
+                yield "templates_dir", fault
+
+
+@dataclass(frozen=True, slots=True)
+class PagesConfig:
+    """`[auth.pages]`: how the pages and mails of this server present the project."""
+
+    name: str = field(default="Reactor", metadata={"doc": "what people know the project as"})
+    accent: str = field(
+        default="#2952cc",
+        metadata={"doc": "colour of buttons and links, as #rrggbb", "pattern": "#[0-9a-fA-F]{6}"},
+    )
+    logo_url: str | None = field(default=None, metadata={"doc": "https address of a logo"})
+    css_url: str | None = field(
+        default=None, metadata={"doc": "https address of a style sheet loaded after the own one"}
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong beyond types, as (key, reason)."""
+        if not self.name.strip() or len(self.name) > 100 or not self.name.isprintable():
+            yield "name", "must be 1 to 100 printable characters"
+        for key in ("logo_url", "css_url"):
+            value: str | None = getattr(self, key)
+            if value is not None and not redirects.is_web_address(value):
+                yield key, "must be an absolute URL such as https://cdn.example.com/file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +168,26 @@ class AuthConfig:
         default=604800, metadata={"doc": "how long a key verifies after it signed last", "min": 1}
     )
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
-    require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
+    anonymous_users_enabled: bool = field(
+        default=False, metadata={"doc": "whether `POST /signup` makes users without an address"}
+    )
+    require_verified_email: bool = field(
+        default=False, metadata={"doc": "whether a user must confirm the address before signing in"}
+    )
+    deletion_grace_days: int = field(
+        default=30, metadata={"doc": "how long a deleted account can be restored before it is erased", "min": 0}
+    )
+    site_url: str | None = field(
+        default=None, metadata={"doc": "the front end that links in mails lead to; public_url where there is none"}
+    )
+    redirect_allow_list: tuple[str, ...] = field(
+        default=(), metadata={"doc": "where else a browser may be sent: origin and beginning of the path"}
+    )
     password: PasswordConfig = field(default_factory=PasswordConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     smtp: SmtpConfig | None = None
+    mail: MailConfig = field(default_factory=MailConfig)
+    pages: PagesConfig = field(default_factory=PagesConfig)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong beyond types, as (key, reason)."""
@@ -127,10 +212,16 @@ class AuthConfig:
         if 0 < self.session_idle_secs < MIN_SESSION_SECS:
             # Use is stored once a minute; a shorter idle time could not be told from use.
             yield "session_idle_secs", f"must be 0 or at least {MIN_SESSION_SECS}"
-        if self.require_verified_email:
-            yield "require_verified_email", "needs e-mail, which is not supported by this version of reactor-auth"
-        if self.smtp is not None:
-            yield "smtp", "[auth.smtp] is not supported by this version of reactor-auth; remove the section"
+        if self.require_verified_email and self.smtp is None:
+            yield "require_verified_email", "needs mail: nobody could sign in; configure [auth.smtp]"
+        if self.site_url is not None:
+            reason = _url_problem(self.site_url)
+            if reason:
+                yield "site_url", reason
+        for index, entry in enumerate(self.redirect_allow_list):
+            reason = redirects.entry_problem(entry)
+            if reason:
+                yield f"redirect_allow_list[{index}]", reason
 
     @property
     def data_key_bytes(self) -> bytes:
@@ -141,6 +232,11 @@ class AuthConfig:
     def base_url(self) -> str:
         """`public_url` without a trailing slash."""
         return self.public_url.rstrip("/")
+
+    @property
+    def front_url(self) -> str:
+        """`site_url`, else `public_url`, without a trailing slash."""
+        return (self.site_url or self.public_url).rstrip("/")
 
 
 def _data_key_problem(value: str) -> str | None:
@@ -165,3 +261,15 @@ def _url_problem(value: str) -> str | None:
     if parts.query or parts.fragment or parts.username:
         return "must have no query, fragment or user name"
     return None
+
+
+def _is_mailbox(text: str) -> bool:
+    from email.utils import getaddresses
+
+    if not text.isprintable():
+        return False
+    found = getaddresses([text])
+    if len(found) != 1:
+        return False
+    local, at, domain = found[0][1].rpartition("@")
+    return bool(local and at and domain) and " " not in found[0][1]

@@ -44,6 +44,11 @@ def for_mail(config: LimitsConfig, email: str) -> Limit:
     return for_account("mail", email, config.mail_per_account, config.mail_window_secs)
 
 
+def for_mail_from(config: LimitsConfig, address: str | None) -> Limit:
+    """Limit by client address how many mails somebody may have sent, whomever to."""
+    return for_address("mail", address, config.mail_per_address, config.mail_window_secs)
+
+
 def for_verification(config: LimitsConfig, address: str | None) -> Limit:
     """Limit by client address how often one-time tokens (verification, invitations) are presented."""
     return for_address("verify", address, config.verify_per_address, config.verify_window_secs)

@@ -17,8 +17,11 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
+    # Here, because it builds on this module.
+    from reactor_auth import openapi_accounts
+
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_sessions,):
+    for part in (openapi_accounts, openapi_sessions):
         paths.update(part.PATHS)
         schemas.update(part.SCHEMAS)
     return {

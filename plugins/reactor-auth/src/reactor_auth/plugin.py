@@ -149,6 +149,12 @@ class AuthPlugin:
         yield BackgroundService("auth-last-seen", auth.seen.run)
         yield BackgroundService("auth-key-rotation", lambda stop: auth.rotation.run(stop), leader_only=True)
 
+        from reactor_auth.mail.postoffice import CHANNEL, PostOffice
+
+        office = PostOffice(auth)
+        auth.db.on_notify(CHANNEL, office.wake)
+        yield BackgroundService("auth-mail", office.run)
+
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
         from reactor_auth import probes
@@ -157,6 +163,7 @@ class AuthPlugin:
         yield Probe("auth tables", lambda: probes.tables(auth))
         yield Probe("auth signing key", lambda: probes.signing_key(auth))
         yield Probe("auth key rotation", lambda: probes.rotation(auth))
+        yield Probe("auth mail", lambda: probes.mail(auth))
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
@@ -167,9 +174,17 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
-        from reactor_auth.metrics import CACHED, KEY_AGE, KEYS_PUBLISHED
+        from reactor_auth.metrics import CACHED, KEY_AGE, KEYS_PUBLISHED, MAILS_WAITING
 
         auth = self._auth(ctx)
+
+        def waiting() -> None:
+            from reactor_auth.queries.outbox import WAITING
+
+            [found] = auth.db.run(None, [WAITING], readonly=True)
+            auth.metrics.mails_waiting(int(found.rows[0][0] or 0))
+
+        yield MetricCollector((MAILS_WAITING,), waiting)
         yield MetricCollector((CACHED,), lambda: auth.metrics.cached(len(auth.resolver.identities)))
         yield MetricCollector((KEYS_PUBLISHED, KEY_AGE), auth.measure_keys)
 

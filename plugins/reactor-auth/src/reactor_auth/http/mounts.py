@@ -8,6 +8,7 @@ from reactor_auth.assembly import Auth
 from reactor_auth.http import (
     key_routes,
     org_routes,
+    outbox_routes,
     permission_routes,
     rotation_routes,
     session_list_routes,
@@ -52,3 +53,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)
