@@ -14,21 +14,27 @@ from reactor_auth.sealing import Sealer
 from reactor_auth.seen import LastSeen
 from reactor_auth.signing import SigningKeys
 from reactor_auth.tokens import AccessTokens
-from reactor_kernel.api import PluginContext
+from reactor_kernel.api import Identity, PluginContext
 
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
+    from reactor_auth.ceremonies import Ceremonies
     from reactor_auth.limits import RateLimiter
     from reactor_auth.mail.mailer import Mailer
     from reactor_auth.mail.outbox import Outbox
     from reactor_auth.pages.layout import Layout
     from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.challenges import Challenges
+    from reactor_auth.service.factors import Factors
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
+    from reactor_auth.service.passkey_proofs import PasskeyProofs
+    from reactor_auth.service.passkeys import Passkeys
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
+    from reactor_auth.service.step_up import StepUp
 
 
 class Auth:
@@ -140,6 +146,7 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            self.step_up,
         )
 
     @cached_property
@@ -147,7 +154,7 @@ class Auth:
         """Organisations and roles."""
         from reactor_auth.service.orgs import Orgs
 
-        return Orgs(self.db, self.clock, self.audit, self.changes)
+        return Orgs(self.db, self.clock, self.audit, self.changes, self.step_up)
 
     @cached_property
     def members(self) -> Members:
@@ -161,6 +168,69 @@ class Auth:
         since = self.keys.signing_since()
         age = 0.0 if since is None else max(0.0, self.clock.now().timestamp() - since)
         self.metrics.key_set(self.keys.published(), age)
+
+    @cached_property
+    def step_up(self) -> StepUp:
+        """The demand for a fresh second factor."""
+        from reactor_auth.service.step_up import StepUp
+
+        return StepUp(self.clock)
+
+    def demand_step_up(self, identity: Identity, within: int = 300) -> None:
+        """Raise MfaRequired unless a second factor was verified in the caller's session in the last `within` seconds."""
+        self.step_up.demand(identity, within)
+
+    @cached_property
+    def factors(self) -> Factors:
+        """Authenticator apps and recovery codes."""
+        from reactor_auth.service.factors import Factors
+
+        return Factors(
+            self.config,
+            self.db,
+            self.clock,
+            self.sealer,
+            self.sessions,
+            self.step_up,
+            self.limiter,
+            self.audit,
+            self.mailer,
+        )
+
+    @cached_property
+    def _ceremonies(self) -> Ceremonies:
+        from reactor_auth.ceremonies import Ceremonies
+
+        return Ceremonies(self.config)
+
+    @cached_property
+    def _challenges(self) -> Challenges:
+        from reactor_auth.service.challenges import Challenges
+
+        return Challenges(self.db, self.clock)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        """The caller's passkeys."""
+        from reactor_auth.service.passkeys import Passkeys
+
+        return Passkeys(self.db, self.clock, self._ceremonies, self._challenges, self.step_up, self.audit, self.mailer)
+
+    @cached_property
+    def passkey_proofs(self) -> PasskeyProofs:
+        """Passkeys as second factor and as sign-in."""
+        from reactor_auth.service.passkey_proofs import PasskeyProofs
+
+        return PasskeyProofs(
+            self.config,
+            self.db,
+            self.clock,
+            self._ceremonies,
+            self._challenges,
+            self.sessions,
+            self.limiter,
+            self.audit,
+        )
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

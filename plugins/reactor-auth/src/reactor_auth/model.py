@@ -46,17 +46,21 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A fresh pair of tokens. `expires_at` is the access token's."""
+    """A fresh pair of tokens. `expires_at` is the access token's.
+
+    `mfa_required`: the user has a second factor that was not verified in this session.
+    """
 
     access_token: str
     refresh_token: str
     expires_at: datetime
     expires_in: int
+    mfa_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Org:
-    """An organisation."""
+    """An organisation; `mfa_required_roles` names the roles that need a second factor, in alphabetical order."""
 
     id: UUID
     slug: str
@@ -64,6 +68,7 @@ class Org:
     metadata: Mapping[str, Any]
     created_at: datetime
     updated_at: datetime
+    mfa_required_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +147,4 @@ class OrgChange:
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+    mfa_required_roles: tuple[str, ...] | None = None

@@ -17,11 +17,11 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
-    # Here, because it builds on this module.
-    from reactor_auth import openapi_accounts
+    # Here, because they build on this module.
+    from reactor_auth import openapi_accounts, openapi_factors
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_accounts, openapi_sessions):
+    for part in (openapi_accounts, openapi_factors, openapi_sessions):
         paths.update(part.PATHS)
         schemas.update(part.SCHEMAS)
     return {
@@ -137,7 +137,13 @@ def _paths() -> dict[str, Json]:
 
 
 def _schemas() -> dict[str, Json]:
-    session = {"access_token": _TEXT, "refresh_token": _TEXT, "expires_at": _INSTANT}
+    # Present where the user has a second factor that was not verified in the session.
+    session = {
+        "access_token": _TEXT,
+        "refresh_token": _TEXT,
+        "expires_at": _INSTANT,
+        "mfa_required": {"type": "boolean"},
+    }
     return {
         "AuthUser": _object(
             id=_UUID,
@@ -147,11 +153,11 @@ def _schemas() -> dict[str, Json]:
             default_org_id=_NULLABLE_UUID,
             created_at=_INSTANT,
         ),
-        "AuthSession": _object(**session),
+        "AuthSession": _object(("mfa_required",), **session),
         "AuthSignUp": _object(("metadata",), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
         "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
-        "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
+        "AuthSignedIn": _object(("mfa_required",), user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
             ("email", "password", "refresh_token"),
             grant_type={"type": "string", "enum": ["password", "refresh_token"]},
@@ -160,7 +166,7 @@ def _schemas() -> dict[str, Json]:
             refresh_token=_TEXT,
         ),
         "AuthTokens": _object(
-            ("user",), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session
+            ("user", "mfa_required"), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session
         ),
         "AuthLogOut": _object(("refresh_token",), refresh_token=_TEXT),
         "AuthKeySet": _object(keys={"type": "array", "items": _ANY_OBJECT}),
@@ -179,10 +185,22 @@ def _schemas() -> dict[str, Json]:
             default_org_id=_NULLABLE_UUID,
         ),
         "AuthOrg": _object(
-            id=_UUID, name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT, created_at=_INSTANT, updated_at=_INSTANT
+            id=_UUID,
+            name=_TEXT,
+            slug=_TEXT,
+            metadata=_ANY_OBJECT,
+            created_at=_INSTANT,
+            updated_at=_INSTANT,
+            mfa_required_roles={"type": "array", "items": _TEXT},
         ),
         "AuthOrgCreate": _object(("metadata",), name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT),
-        "AuthOrgPatch": _object(("name", "slug", "metadata"), name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT),
+        "AuthOrgPatch": _object(
+            ("name", "slug", "metadata", "mfa_required_roles"),
+            name=_TEXT,
+            slug=_TEXT,
+            metadata=_ANY_OBJECT,
+            mfa_required_roles={"type": "array", "items": _TEXT},
+        ),
         "AuthRole": _object(
             id=_UUID,
             org_id=_UUID,

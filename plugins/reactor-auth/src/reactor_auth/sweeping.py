@@ -7,7 +7,9 @@ from datetime import timedelta
 from reactor_auth.assembly import Auth
 from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.limits import LONGEST_WINDOW
+from reactor_auth.queries import factors as factor_sql
 from reactor_auth.queries import sweep as sql
+from reactor_auth.service.enrolment import UNVERIFIED_LIFE
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
@@ -40,6 +42,8 @@ class Sweeper:
         for statement in (
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
+            factor_sql.over_challenges(now, STEP_ROWS),
+            factor_sql.never_verified(now - UNVERIFIED_LIFE, STEP_ROWS),
             sql.old_windows(now - 2 * LONGEST_WINDOW, STEP_ROWS),
         ):
             more = True

@@ -67,6 +67,7 @@ class AccessTokens:
         orgs: Sequence[UUID],
         *,
         not_after: datetime | None = None,
+        mfa_at: datetime | None = None,
     ) -> tuple[str, datetime]:
         """Sign a token for a session that ends `not_after`; return it with the instant it expires."""
         from joserfc import jws
@@ -89,6 +90,8 @@ class AccessTokens:
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
+        if mfa_at is not None:
+            claims["mfa_at"] = int(mfa_at.timestamp())
         header = {"typ": "JWT", "alg": ALGORITHM, "kid": signer.kid}
         token = jws.serialize_compact(header, msgspec.json.encode(claims), signer.key, algorithms=[ALGORITHM])
         return token, datetime.fromtimestamp(expires, UTC)

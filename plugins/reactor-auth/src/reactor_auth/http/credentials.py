@@ -16,18 +16,19 @@ class Credentials:
     """Reads `Authorization: Bearer` and `X-Reactor-Org`."""
 
     def __init__(self, auth: Auth) -> None:
-        self._resolve = auth.resolver.resolve
+        self._resolver = auth.resolver
         self._own = f"{auth.prefix}/"
         # Of this plugin's routes only these concern the active organisation; a client configured with an organisation
         # it was removed from must still be able to log out, to see its account and to choose another one.
         self._org_bound = (f"{auth.prefix}/permissions", f"{auth.prefix}/roles")
+        self._named_org = f"{auth.prefix}/orgs/"
 
     def identify(self, request: falcon.Request) -> Identity | None:
         """Return the identity of a bearer token; None where the request carries none.
 
         Raises:
             Unauthenticated: the header has no token, or more than one.
-            InvalidCredential, OrgNotFound, NotOrgMember, UserDisabled
+            InvalidCredential, OrgNotFound, NotOrgMember, UserDisabled, MfaRequired
         """
         header = request.env.get("HTTP_AUTHORIZATION")
         if header is None:
@@ -40,6 +41,10 @@ class Credentials:
             raise Unauthenticated("the Authorization header must read: Bearer <token>")
         refuse_api_key(token)
         org = request.env.get("HTTP_X_REACTOR_ORG") or None
-        if org is not None and request.path.startswith(self._own) and not request.path.startswith(self._org_bound):
-            org = None
-        return self._resolve(token, org)
+        path = request.path
+        if not path.startswith(self._own) or path.startswith(self._org_bound):
+            return self._resolver.resolve(token, org)
+        if path.startswith(self._named_org):
+            self._resolver.demand_mfa_in(token, path.removeprefix(self._named_org).partition("/")[0])
+        # Enrolling and verifying a second factor must be possible without one.
+        return self._resolver.resolve(token, None, may_stay_outside=True)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    factor_routes,
     key_routes,
     org_routes,
     outbox_routes,
+    passkey_routes,
     permission_routes,
     rotation_routes,
     session_list_routes,
@@ -31,6 +33,8 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/keys": keys,
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
+        "/webauthn/login/start": passkey_routes.LoginStartResource(auth),
+        "/webauthn/login/finish": passkey_routes.LoginFinishResource(auth),
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
@@ -50,6 +54,17 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/permissions": permission_routes.PermissionsResource(auth),
         "/permissions/check": permission_routes.PermissionCheckResource(auth),
         "/permissions/ctx": permission_routes.PermissionContextResource(auth),
+        "/factors": factor_routes.FactorsResource(auth),
+        "/factors/recovery": factor_routes.RecoveryResource(auth),
+        "/factors/recovery-codes": factor_routes.RecoveryCodesResource(auth),
+        "/factors/{factor_id}": factor_routes.FactorResource(auth),
+        "/factors/{factor_id}/verify": factor_routes.FactorVerifyResource(auth),
+        "/webauthn/register/start": passkey_routes.RegisterStartResource(auth),
+        "/webauthn/register/finish": passkey_routes.RegisterFinishResource(auth),
+        "/webauthn/authenticate/start": passkey_routes.AuthenticateStartResource(auth),
+        "/webauthn/authenticate/finish": passkey_routes.AuthenticateFinishResource(auth),
+        "/webauthn/credentials": passkey_routes.CredentialsResource(auth),
+        "/webauthn/credentials/{credential_id}": passkey_routes.CredentialResource(auth),
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)

@@ -26,6 +26,7 @@ from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as sql
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
+from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx
 
 
@@ -42,6 +43,7 @@ class Profiles:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        step_up: StepUp,
     ) -> None:
         self._config = config
         self._db = db
@@ -51,6 +53,7 @@ class Profiles:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._step_up = step_up
 
     def user(self, user_id: UUID) -> User:
         """Return a user. Raises UserNotFound."""
@@ -74,11 +77,14 @@ class Profiles:
 
         Raises:
             ValidationError, WeakPassword, EmailDisabled, InvalidCredentials, OrgNotFound, NotOrgMember
+            MfaRequired: a new password or address, and the account's second factor was not verified just now.
         """
         wanted_email = None if change.email is None else emails.demand(change.email)
         if change.password is not None:
             self._passwords.demand_strength(change.password)
         before = self._with_hash(caller.user_id)
+        if change.password is not None or (wanted_email is not None and wanted_email != before.email):
+            self._demand_step_up(caller)
         if wanted_email is not None and wanted_email != before.email:
             raise EmailDisabled
         if change.current_password is not None:
@@ -126,7 +132,9 @@ class Profiles:
 
         Raises:
             LastOwner: naming the organisations that would be left without an owner.
+            MfaRequired: the account's second factor was not verified just now.
         """
+        self._demand_step_up(caller)
         with self._db.begin() as tx:
             owned = tx.execute(org_sql.lock_owned(caller.user_id, OWNER)).all()
             orphaned = [
@@ -143,6 +151,10 @@ class Profiles:
             self._audit.record(tx, "user.deleted", caller.origin, actor=caller.user_id, resource=resource)
             tx.publish("auth.user.deleted", UserDeleted(str(caller.user_id)))
             self._changes.announce(tx, changes.user(caller.user_id))
+
+    def _demand_step_up(self, caller: Caller) -> None:
+        with self._db.begin(readonly=True) as tx:
+            self._step_up.demand_if_enrolled(tx, caller)
 
     def _with_hash(self, user_id: UUID) -> Any:
         with self._db.begin(readonly=True) as tx:

@@ -17,6 +17,7 @@ from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionR
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
+from reactor_auth.queries import factors as factor_sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
@@ -25,6 +26,10 @@ from reactor_auth.service.session_life import SessionLife
 from reactor_auth.signing import Signer, SigningKeys
 from reactor_auth.tokens import MAX_ORGS_CLAIMED, AccessTokens, digest, new_refresh_token
 from reactor_kernel.api import Clock, Database, ReactorError, Tx, uuid7
+
+# What `amr` says of second factors: authenticator app, passkey or security key, recovery code (RFC 8176).
+TOTP, PASSKEY, RECOVERY_CODE = "totp", "hwk", "otp"
+SECOND_FACTORS = (TOTP, PASSKEY, RECOVERY_CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Grant:
     refresh_token: str
     # The access token outlives neither this nor its own time.
     session_ends_at: datetime | None = None
+    mfa_at: datetime | None = None
+    mfa_required: bool = False
 
 
 class Sessions:
@@ -70,25 +77,64 @@ class Sessions:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
         return self._keys.signer()
 
-    def open(self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin) -> Grant:
-        """Open a session for a user."""
+    def open(self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin, *, mfa: bool = False) -> Grant:
+        """Open a session for a user; `mfa` says that `amr` proves two factors at once, as a passkey with a PIN does."""
         now, session_id = self._clock.now(), uuid7()
-        tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now))
+        mfa_at = now if mfa else None
+        tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now, mfa_at))
         ends_at = self._life.ends_at(now)
         refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at)
+        return self._grant(tx, user, session_id, amr, mfa_at, refresh_token, ends_at)
+
+    def step_up(self, tx: Tx, user: User, session_id: UUID, method: str) -> Grant:
+        """Note that a second factor was verified in a session, with a further chain of refresh tokens for it.
+
+        The caller writes the audit row. Raises SessionRevoked.
+        """
+        now = self._clock.now()
+        row = tx.execute(factor_sql.step_up(session_id, user.id, method, now)).one_or_none()
+        ends_at = None if row is None else self._life.ends_at(row.created_at)
+        if row is None or (ends_at is not None and ends_at <= now):
+            raise SessionRevoked
+        self._changes.announce(tx, changes.session(session_id))
+        refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
+        return self._grant(tx, user, session_id, tuple(row.amr), now, refresh_token, ends_at)
+
+    def step_down(self, tx: Tx, user_id: UUID, *, keep: UUID | None = None) -> None:
+        """Make all of a user's sessions, or all but `keep`, forget that a second factor was verified in them."""
+        ids = tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep)).scalars().all()
+        self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
+
+    def _grant(
+        self,
+        tx: Tx,
+        user: User,
+        session_id: UUID,
+        amr: tuple[str, ...],
+        mfa_at: datetime | None,
+        refresh_token: str,
+        ends_at: datetime | None,
+    ) -> Grant:
+        mfa_required = mfa_at is None and bool(tx.execute(factor_sql.enrolled(user.id)).scalar_one())
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at, mfa_at, mfa_required)
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
         access_token, expires_at = self._tokens.issue(
-            signer, grant.user, grant.session_id, grant.amr, grant.orgs, not_after=grant.session_ends_at
+            signer,
+            grant.user,
+            grant.session_id,
+            grant.amr,
+            grant.orgs,
+            not_after=grant.session_ends_at,
+            mfa_at=grant.mfa_at,
         )
         seconds = max(0, int((expires_at - now).total_seconds()))
-        return Tokens(access_token, grant.refresh_token, expires_at, seconds)
+        return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.mfa_required)
 
     def refresh(self, refresh_token: str, origin: Origin) -> Tokens:
         """Exchange a refresh token.
@@ -134,7 +180,7 @@ class Sessions:
         if successor is None:
             successor = self._replace(tx, row, origin, now)
         ends_at = self._life.ends_at(row.session_created_at)
-        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor, ends_at)
+        return self._grant(tx, user_of(row), row.session_id, tuple(row.amr), row.mfa_at, successor, ends_at)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
