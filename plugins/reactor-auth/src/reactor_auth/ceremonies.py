@@ -66,7 +66,7 @@ class Ceremonies:
     """Makes options for browsers and checks what comes back."""
 
     def __init__(self, config: AuthConfig) -> None:
-        self._name = config.mfa.name
+        self._name = config.mfa_name
         self._rp_id = relying_party_id(config)
         self._origins = frozenset(config.mfa.origins)
 

@@ -60,7 +60,7 @@ class LimitsConfig:
 class MfaConfig:
     """`[auth.mfa]`: how second factors and passkeys name this server."""
 
-    name: str = field(default="Reactor", metadata={"doc": "what authenticator apps and browsers show"})
+    name: str = field(default="", metadata={"doc": "what authenticator apps and browsers show; else pages.name"})
     rp_id: str = field(
         default="", metadata={"doc": "domain passkeys belong to: the host of public_url, or a domain above it"}
     )
@@ -219,8 +219,6 @@ class AuthConfig:
         reason = _rp_id_problem(self.mfa.rp_id, self.public_url)
         if reason:
             yield "mfa.rp_id", reason
-        if not self.mfa.name.strip():
-            yield "mfa.name", "must not be empty"
         if self.key_overlap_secs < self.access_ttl_secs + LEEWAY_SECS:
             # Otherwise good tokens would be refused when their key is withdrawn.
             yield "key_overlap_secs", f"must be at least access_ttl_secs + {LEEWAY_SECS}"
@@ -246,6 +244,11 @@ class AuthConfig:
     def data_key_bytes(self) -> bytes:
         """The data key itself."""
         return base64.b64decode(self.data_key, validate=True)
+
+    @property
+    def mfa_name(self) -> str:
+        """What authenticator apps and browsers call this server."""
+        return self.mfa.name.strip() or self.pages.name
 
     @property
     def base_url(self) -> str:

@@ -321,6 +321,38 @@ def test_attempts_are_limited_over_all_sessions_of_a_user(auth_config, request, 
     assert ann.post(f"/factors/{app.id}/verify", {"code": app.code()}).status_code == 200
 
 
+def test_what_becomes_of_codes_is_counted(api, ann, enrol, client):
+    app = enrol(ann)
+    ann.post(f"/factors/{app.id}/verify", {"code": "wrong"})
+    ann.post("/factors/recovery", {"code": app.recovery_codes[0]})
+    lines = client.get("/metrics").text.splitlines()
+    name = "reactor_auth_second_factors_total"
+    assert f'{name}{{method="totp",outcome="ok"}} 1.0' in lines
+    assert f'{name}{{method="totp",outcome="invalid_code"}} 1.0' in lines
+    assert f'{name}{{method="recovery_code",outcome="ok"}} 1.0' in lines
+
+
+def test_a_sign_in_form_takes_each_code_once(api, ann, bob, enrol, begin_app):
+    app = enrol(ann)
+    begun = begin_app(ann)
+    auth = api.auth()
+
+    def verified(person, code):
+        from uuid import UUID
+
+        user = auth.profiles.user(UUID(person.id))
+        with auth.db.begin() as tx:
+            return auth.factors.needed(tx, user), auth.factors.verified(tx, user, code)
+
+    assert verified(ann, app.code()) == (True, "totp")
+    assert verified(ann, app.code()) == (True, None)
+    assert verified(ann, app.recovery_codes[0]) == (True, "otp")
+    assert verified(ann, app.recovery_codes[0]) == (True, None)
+    # One that has not proved itself does not count, nor does anybody else's.
+    assert verified(ann, begun.code()) == (True, None)
+    assert verified(bob, app.recovery_codes[1]) == (False, None)
+
+
 def trail(api):
     rows = api.sql(
         "SELECT event_type, actor_user_id::text, resource, details::text FROM _reactor_auth.audit_events ORDER BY ts, id"

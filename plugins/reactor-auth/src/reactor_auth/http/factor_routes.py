@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,6 +11,7 @@ import msgspec
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
+from reactor_kernel.api import ReactorError
 
 if TYPE_CHECKING:
     import falcon
@@ -74,7 +77,9 @@ class FactorVerifyResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, factor_id: str) -> None:
         """Verify a code of an authenticator app in the caller's session."""
         body = bodies.read_json(req, CodeBody)
-        done = self._auth.factors.verify(render.caller_of(req), bodies.uuid_of(factor_id, "factor_id"), body.code)
+        row_id = bodies.uuid_of(factor_id, "factor_id")
+        with counted(self._auth, "totp"):
+            done = self._auth.factors.verify(render.caller_of(req), row_id, body.code)
         render.no_store(resp)
         resp.media = _stepped_up(done)
 
@@ -88,7 +93,8 @@ class RecoveryResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Use a recovery code in the place of a second factor."""
         body = bodies.read_json(req, CodeBody)
-        done = self._auth.factors.recover(render.caller_of(req), body.code)
+        with counted(self._auth, "recovery_code"):
+            done = self._auth.factors.recover(render.caller_of(req), body.code)
         render.no_store(resp)
         resp.media = _stepped_up(done)
 
@@ -104,6 +110,17 @@ class RecoveryCodesResource:
         codes = self._auth.factors.renew_codes(render.caller_of(req))
         render.no_store(resp)
         resp.media = {"recovery_codes": codes}
+
+
+@contextmanager
+def counted(auth: Auth, method: str) -> Iterator[None]:
+    """Count what becomes of a second factor."""
+    try:
+        yield
+    except ReactorError as refusal:
+        auth.metrics.second_factor(method, refusal.error_code)
+        raise
+    auth.metrics.second_factor(method, "ok")
 
 
 def name_of(text: str | None, field: str) -> str | None:

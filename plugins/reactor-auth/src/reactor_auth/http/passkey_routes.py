@@ -11,7 +11,7 @@ import msgspec
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import CredentialNotFound, ceremony_over, invalid_field
 from reactor_auth.http import bodies, render
-from reactor_auth.http.factor_routes import name_of, with_codes
+from reactor_auth.http.factor_routes import counted, name_of, with_codes
 from reactor_kernel.api import ReactorError
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class AuthenticateFinishResource:
         """Verify a passkey in the caller's session."""
         body = bodies.read_json(req, Finish)
         caller = render.caller_of(req)
-        used, done = self._auth.passkey_proofs.finish_step_up(caller, body.ceremony_id(), body.credential)
+        with counted(self._auth, "webauthn"):
+            used, done = self._auth.passkey_proofs.finish_step_up(caller, body.ceremony_id(), body.credential)
         render.no_store(resp)
         resp.media = {"success": True, "credential_id": _base64url(used), **render.tokens(done.tokens)}
 

@@ -85,7 +85,7 @@ class Factors:
             sealed = self._sealer.seal(secret.encode(), _purpose(factor_id))
             tx.execute(sql.insert_factor(factor_id, caller.user_id, name, sealed, self._clock.now()))
             self._record(tx, "mfa.enrolled", caller, factor_id, type=TOTP)
-        return Enrolment(factor_id, secret, totp.uri(secret, user.email or str(user.id), self._config.mfa.name))
+        return Enrolment(factor_id, secret, totp.uri(secret, user.email or str(user.id), self._config.mfa_name))
 
     def verify(self, caller: Caller, factor_id: UUID, code: str) -> StepUpDone:
         """Accept a code once and note the second factor in the caller's session.
@@ -126,18 +126,13 @@ class Factors:
         """
         session_id = self._spend(caller)
         signer = self._sessions.signer()
-        code_hash = totp.recovery_hash(caller.user_id, code)
         grant = None
         with self._db.begin() as tx:
             user = lock_user(tx, caller)
-            used = None
-            if code_hash is not None:
-                used = tx.execute(sql.use_code(caller.user_id, code_hash, self._clock.now())).scalar_one_or_none()
+            used = self._use_recovery_code(tx, user, code)
             if used is not None:
                 grant = self._sessions.step_up(tx, user, session_id, RECOVERY_CODE)
-                left = tx.execute(sql.unused_codes(caller.user_id)).scalar_one()
-                self._record(tx, "mfa.verified", caller, used, type="recovery_code", left=left)
-                self._tell(tx, user, f"A recovery code was used; {left} are left.")
+                self._record(tx, "mfa.verified", caller, used[0], type="recovery_code", left=used[1])
         if grant is None:
             hint = "Each recovery code works once; one of a later set replaces all earlier ones."
             raise self._refused(caller, "recovery_code", InvalidCode(hint=hint))
@@ -188,6 +183,35 @@ class Factors:
                 self._publish(tx, caller)
                 self._tell(tx, user, f"{'A passkey' if app is None else 'An authenticator app'} was removed.")
             self._record(tx, "mfa.removed", caller, factor_id, type=TOTP if app is not None else "webauthn")
+
+    def needed(self, tx: Tx, user: User) -> bool:
+        """Tell whether a user has a second factor, for forms that sign in."""
+        return bool(tx.execute(sql.enrolled(user.id)).scalar_one())
+
+    def verified(self, tx: Tx, user: User, code: str) -> str | None:
+        """Use a code of one of a user's apps or a recovery code up, for forms that sign in.
+
+        Returns what `amr` calls it, None for a wrong one. The caller counts attempts and writes the audit row.
+        """
+        since = self._unverified_since()
+        for app in tx.execute(sql.factors_of(user.id, since)).all():
+            if app.verified_at is not None:
+                row = tx.execute(sql.factor(user.id, app.id, since)).one_or_none()
+                if row is not None and self._accepts(tx, row, code):
+                    return TOTP
+        return RECOVERY_CODE if self._use_recovery_code(tx, user, code) is not None else None
+
+    def _use_recovery_code(self, tx: Tx, user: User, code: str) -> tuple[UUID, int] | None:
+        """Use a recovery code up; return its id and how many are left, None for a wrong one."""
+        code_hash = totp.recovery_hash(user.id, code)
+        if code_hash is None:
+            return None
+        used = tx.execute(sql.use_code(user.id, code_hash, self._clock.now())).scalar_one_or_none()
+        if used is None:
+            return None
+        left: int = tx.execute(sql.unused_codes(user.id)).scalar_one()
+        self._tell(tx, user, f"A recovery code was used; {left} are left.")
+        return used, left
 
     def _spend(self, caller: Caller) -> UUID:
         """Count an attempt and return the session it is made in."""

@@ -105,7 +105,7 @@ class PasskeyProofs:
         signer = self._sessions.signer()
 
         def open_session(tx: Tx, user: User, _: UUID) -> Grant:
-            return self._sessions.open(tx, user, (PASSKEY,), origin, mfa=True)
+            return self._sessions.open(tx, user, (PASSKEY,), origin, mfa_at=self._clock.now())
 
         grant = self._prove(assertion, ceremony.challenge, origin, open_session, owner=None)
         return grant.user, self._sessions.tokens(grant, signer)

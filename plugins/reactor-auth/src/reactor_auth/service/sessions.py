@@ -77,10 +77,11 @@ class Sessions:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
         return self._keys.signer()
 
-    def open(self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin, *, mfa: bool = False) -> Grant:
-        """Open a session for a user; `mfa` says that `amr` proves two factors at once, as a passkey with a PIN does."""
+    def open(
+        self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin, *, mfa_at: datetime | None = None
+    ) -> Grant:
+        """Open a session for a user; `mfa_at` is when a second factor was verified, where `amr` has one."""
         now, session_id = self._clock.now(), uuid7()
-        mfa_at = now if mfa else None
         tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now, mfa_at))
         ends_at = self._life.ends_at(now)
         refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
