@@ -22,6 +22,7 @@ from reactor_kernel.api import Identity, PluginContext
 
 if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
+    from reactor_auth.ceremonies import Ceremonies
     from reactor_auth.limits import RateLimiter
     from reactor_auth.lockout import Lockout
     from reactor_auth.mail.mailer import Mailer
@@ -33,20 +34,25 @@ if TYPE_CHECKING:
     from reactor_auth.service.anonymous import Anonymous
     from reactor_auth.service.api_keys import ApiKeys
     from reactor_auth.service.audit_reading import AuditReader
+    from reactor_auth.service.challenges import Challenges
     from reactor_auth.service.delegation import Delegation
     from reactor_auth.service.erasure import Erasure
     from reactor_auth.service.export import Export
+    from reactor_auth.service.factors import Factors
     from reactor_auth.service.invitations import Invitations
     from reactor_auth.service.letters import Letters
     from reactor_auth.service.mail_requests import MailRequests
     from reactor_auth.service.members import Members
     from reactor_auth.service.one_time import OneTimeTokens
     from reactor_auth.service.orgs import Orgs
+    from reactor_auth.service.passkey_proofs import PasskeyProofs
+    from reactor_auth.service.passkeys import Passkeys
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.roles import Roles
     from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
     from reactor_auth.service.sign_in_guard import SignInGuard
+    from reactor_auth.service.step_up import StepUp
     from reactor_auth.service.verification import Verification
 
 
@@ -257,6 +263,7 @@ class Auth:
             self.audit,
             self.changes,
             self.guard,
+            self.step_up,
             letters=self.letters,
             extensions=self.extensions,
         )
@@ -266,7 +273,7 @@ class Auth:
         """Organisations and roles."""
         from reactor_auth.service.orgs import Orgs
 
-        return Orgs(self.db, self.clock, self.audit, self.changes)
+        return Orgs(self.db, self.clock, self.audit, self.changes, self.step_up)
 
     @cached_property
     def members(self) -> Members:
@@ -323,11 +330,74 @@ class Auth:
 
         return AuditReader(self.db)
 
-    def resolve(self, credential: str, org: str | None) -> Identity:
-        """Turn an access token or an API key into an identity; see `AuthClient.resolve`."""
+    def resolve(self, credential: str, org: str | None, *, may_stay_outside: bool = False) -> Identity:
+        """Turn an access token or an API key into an identity; see `AuthClient.resolve` and `Resolver.resolve`."""
         if credential.startswith(KEY_PREFIX):
             return self.key_resolver.resolve(credential, org)
-        return self.resolver.resolve(credential, org)
+        return self.resolver.resolve(credential, org, may_stay_outside=may_stay_outside)
+
+    @cached_property
+    def step_up(self) -> StepUp:
+        """The demand for a fresh second factor."""
+        from reactor_auth.service.step_up import StepUp
+
+        return StepUp(self.clock)
+
+    def demand_step_up(self, identity: Identity, within: int = 300) -> None:
+        """Raise MfaRequired unless a second factor was verified in the caller's session in the last `within` seconds."""
+        self.step_up.demand(identity, within)
+
+    @cached_property
+    def factors(self) -> Factors:
+        """Authenticator apps and recovery codes."""
+        from reactor_auth.service.factors import Factors
+
+        return Factors(
+            self.config,
+            self.db,
+            self.clock,
+            self.sealer,
+            self.sessions,
+            self.step_up,
+            self.limiter,
+            self.audit,
+            self.mailer,
+        )
+
+    @cached_property
+    def _ceremonies(self) -> Ceremonies:
+        from reactor_auth.ceremonies import Ceremonies
+
+        return Ceremonies(self.config)
+
+    @cached_property
+    def _challenges(self) -> Challenges:
+        from reactor_auth.service.challenges import Challenges
+
+        return Challenges(self.db, self.clock)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        """The caller's passkeys."""
+        from reactor_auth.service.passkeys import Passkeys
+
+        return Passkeys(self.db, self.clock, self._ceremonies, self._challenges, self.step_up, self.audit, self.mailer)
+
+    @cached_property
+    def passkey_proofs(self) -> PasskeyProofs:
+        """Passkeys as second factor and as sign-in."""
+        from reactor_auth.service.passkey_proofs import PasskeyProofs
+
+        return PasskeyProofs(
+            self.config,
+            self.db,
+            self.clock,
+            self._ceremonies,
+            self._challenges,
+            self.sessions,
+            self.limiter,
+            self.audit,
+        )
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

@@ -75,6 +75,19 @@ class LockoutConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MfaConfig:
+    """`[auth.mfa]`: how second factors and passkeys name this server."""
+
+    name: str = field(default="", metadata={"doc": "what authenticator apps and browsers show; else pages.name"})
+    rp_id: str = field(
+        default="", metadata={"doc": "domain passkeys belong to: the host of public_url, or a domain above it"}
+    )
+    origins: tuple[str, ...] = field(
+        default=(), metadata={"doc": "further origins of passkeys, e.g. android:apk-key-hash:… of an app"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpConfig:
     """`[auth.smtp]`: the relay that mail goes through."""
 
@@ -213,6 +226,7 @@ class AuthConfig:
     password: PasswordConfig = field(default_factory=PasswordConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     lockout: LockoutConfig = field(default_factory=LockoutConfig)
+    mfa: MfaConfig = field(default_factory=MfaConfig)
     smtp: SmtpConfig | None = None
     mail: MailConfig = field(default_factory=MailConfig)
     pages: PagesConfig = field(default_factory=PagesConfig)
@@ -234,6 +248,9 @@ class AuthConfig:
                 yield key, "must not be empty"
         if self.access_ttl_secs > self.refresh_ttl_secs:
             yield "access_ttl_secs", "must not be longer than refresh_ttl_secs"
+        reason = _rp_id_problem(self.mfa.rp_id, self.public_url)
+        if reason:
+            yield "mfa.rp_id", reason
         if self.key_overlap_secs < self.access_ttl_secs + LEEWAY_SECS:
             # Otherwise good tokens would be refused when their key is withdrawn.
             yield "key_overlap_secs", f"must be at least access_ttl_secs + {LEEWAY_SECS}"
@@ -263,6 +280,11 @@ class AuthConfig:
         return base64.b64decode(self.data_key, validate=True)
 
     @property
+    def mfa_name(self) -> str:
+        """What authenticator apps and browsers call this server."""
+        return self.mfa.name.strip() or self.pages.name
+
+    @property
     def base_url(self) -> str:
         """`public_url` without a trailing slash."""
         return self.public_url.rstrip("/")
@@ -280,6 +302,15 @@ def _data_key_problem(value: str) -> str | None:
         return "must be standard base64 of exactly 32 bytes; make one with: openssl rand -base64 32"
     if len(raw) != 32:
         return f"must be base64 of exactly 32 bytes, not {len(raw)}; make one with: openssl rand -base64 32"
+    return None
+
+
+def _rp_id_problem(rp_id: str, public_url: str) -> str | None:
+    if not rp_id or _url_problem(public_url):
+        return None
+    host = urlsplit(public_url).hostname or ""
+    if rp_id != host and not (host.endswith(f".{rp_id}") and "." in rp_id):
+        return f"must be the host of public_url, {host}, or a domain above it"
     return None
 
 

@@ -18,18 +18,25 @@ from reactor_kernel.api import (
 __all__ = [
     "AnonymousDisabled",
     "ClaimsUnusable",
+    "CredentialExists",
+    "CredentialNotFound",
     "EmailDisabled",
     "EmailExists",
     "EmailNotVerified",
+    "FactorLimitReached",
+    "FactorNotFound",
+    "InvalidCode",
     "InvalidCredentials",
     "InvalidRefreshToken",
     "LastOwner",
     "MembershipNotFound",
+    "MfaRequired",
     "NotOrgMember",
     "OneTimeTokenRefused",
     "OrgNotFound",
     "OrgRequired",
     "OrgSlugExists",
+    "PasskeysUnavailable",
     "PermissionDenied",
     "RefreshTokenReuse",
     "RoleNotFound",
@@ -42,7 +49,9 @@ __all__ = [
     "TooManyAttempts",
     "UserDisabled",
     "UserNotFound",
+    "ValidationError",
     "WeakPassword",
+    "ceremony_over",
     "invalid_field",
 ]
 
@@ -67,10 +76,24 @@ class EmailDisabled(BadRequest):
     hint = "This server sends no mail: configure [auth.smtp], or leave email out of the request."
 
 
+class PasskeysUnavailable(BadRequest):
+    """Passkeys cannot be used on this server, because its public_url names an IP address."""
+
+    code = "passkeys_unavailable"
+    hint = "Set [auth] public_url to a host name, such as http://localhost:8000."
+
+
 class InvalidCredentials(Unauthenticated):
     """The e-mail address or the password is wrong."""
 
     code = "invalid_credentials"
+
+
+class InvalidCode(Unauthenticated):
+    """The code is wrong, or was used before."""
+
+    code = "invalid_code"
+    hint = "Wait for the next code, and check that the clock of the device is right."
 
 
 class TokenExpired(InvalidCredential):
@@ -119,6 +142,16 @@ class NotOrgMember(Forbidden):
     code = "not_org_member"
 
 
+class MfaRequired(Forbidden):
+    """This needs a second factor."""
+
+    code = "mfa_required"
+    hint = (
+        "Verify one in this session: POST /auth/v1/factors/{id}/verify, or /auth/v1/webauthn/authenticate/start. "
+        "Without one yet, enrol: POST /auth/v1/factors, or /auth/v1/webauthn/register/start."
+    )
+
+
 class LastOwner(Forbidden):
     """An organisation must keep at least one owner."""
 
@@ -154,6 +187,31 @@ class MembershipNotFound(NotFound):
     """There is no such member of this organisation."""
 
     code = "membership_not_found"
+
+
+class FactorNotFound(NotFound):
+    """There is no such second factor."""
+
+    code = "factor_not_found"
+
+
+class CredentialNotFound(NotFound):
+    """There is no such passkey."""
+
+    code = "credential_not_found"
+
+
+class CredentialExists(Conflict):
+    """This passkey is registered already."""
+
+    code = "credential_exists"
+
+
+class FactorLimitReached(Conflict):
+    """The account has as many second factors as it may."""
+
+    code = "factor_limit_reached"
+    hint = "Remove one that is no longer used: DELETE /auth/v1/factors/{id}."
 
 
 class EmailExists(Conflict):
@@ -213,6 +271,11 @@ class TooManyAttempts(RateLimited):
             details={"retry_after": retry_after},
             headers={"Retry-After": str(retry_after)},
         )
+
+
+def ceremony_over() -> InvalidCredential:
+    """Make the error for a WebAuthn ceremony that cannot be finished any more."""
+    return InvalidCredential("session_id names no ceremony that can still be finished", hint="Start it again.")
 
 
 def invalid_field(name: str, problem: str) -> ValidationError:

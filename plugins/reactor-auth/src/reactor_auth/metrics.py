@@ -6,6 +6,7 @@ from reactor_kernel.api import MetricsRegistry
 
 SIGN_INS = "reactor_auth_sign_ins_total"
 REFRESHES = "reactor_auth_refreshes_total"
+SECOND_FACTORS = "reactor_auth_second_factors_total"
 MAILS = "reactor_auth_mails_total"
 MAILS_WAITING = "reactor_auth_mails_waiting"
 CACHED = "reactor_auth_identities_cached"
@@ -21,8 +22,13 @@ class AuthMetrics:
     """Counters of sign-ins and refreshes by outcome; an outcome is `ok` or an error code of the contract."""
 
     def __init__(self, registry: MetricsRegistry) -> None:
-        self._sign_ins = registry.counter(SIGN_INS, "Sign-ins with a password, by outcome", ("outcome",))
+        self._sign_ins = registry.counter(SIGN_INS, "Sign-ins with a password or a passkey, by outcome", ("outcome",))
         self._refreshes = registry.counter(REFRESHES, "Exchanges of refresh tokens, by outcome", ("outcome",))
+        self._second_factors = registry.counter(
+            SECOND_FACTORS,
+            "Second factors presented, by method (totp, recovery_code, webauthn) and outcome",
+            ("method", "outcome"),
+        )
         self._mails = registry.counter(
             MAILS, "Mails by template and outcome: sent, logged, retried, expired or failed", ("template", "outcome")
         )
@@ -42,6 +48,10 @@ class AuthMetrics:
     def refreshed(self, outcome: str) -> None:
         """Count a refresh."""
         self._refreshes.labels(outcome).inc()
+
+    def second_factor(self, method: str, outcome: str) -> None:
+        """Count a second factor that somebody presented."""
+        self._second_factors.labels(method, outcome).inc()
 
     def mailed(self, template: str, outcome: str) -> None:
         """Count what became of a mail."""

@@ -74,7 +74,8 @@ class Binding:
 class Tokens:
     """A fresh pair of tokens. `expires_at` is the access token's.
 
-    `refresh_token` is empty for a session that cannot be refreshed; `binding` says which OAuth client it is for.
+    `refresh_token` is empty for a session that cannot be refreshed; `binding` says which OAuth client it is for;
+    `mfa_required`: the user has a second factor that was not verified in this session.
     """
 
     access_token: str
@@ -82,11 +83,12 @@ class Tokens:
     expires_at: datetime
     expires_in: int
     binding: Binding | None = None
+    mfa_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Org:
-    """An organisation."""
+    """An organisation; `mfa_required_roles` names the roles that need a second factor, in alphabetical order."""
 
     id: UUID
     slug: str
@@ -94,6 +96,7 @@ class Org:
     metadata: Mapping[str, Any]
     created_at: datetime
     updated_at: datetime
+    mfa_required_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ class OrgChange:
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+    mfa_required_roles: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
     # Here, because these build on this module.
-    from reactor_auth import openapi_accounts, openapi_oauth, openapi_orgs, openapi_sessions
+    from reactor_auth import openapi_accounts, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_accounts, openapi_oauth, openapi_orgs, openapi_sessions):
+    for part in (openapi_accounts, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions):
         for path, methods in part.PATHS.items():
             paths[path] = {**paths.get(path, {}), **methods}
         schemas.update(part.SCHEMAS)
@@ -142,7 +142,13 @@ def _paths() -> dict[str, Json]:
 
 
 def _schemas() -> dict[str, Json]:
-    session = {"access_token": _TEXT, "refresh_token": _TEXT, "expires_at": _INSTANT}
+    # Present where the user has a second factor that was not verified in the session.
+    session = {
+        "access_token": _TEXT,
+        "refresh_token": _TEXT,
+        "expires_at": _INSTANT,
+        "mfa_required": {"type": "boolean"},
+    }
     return {
         "AuthUser": _object(
             ("is_anonymous",),
@@ -154,7 +160,7 @@ def _schemas() -> dict[str, Json]:
             default_org_id=_NULLABLE_UUID,
             created_at=_INSTANT,
         ),
-        "AuthSession": _object(**session),
+        "AuthSession": _object(("mfa_required",), **session),
         "AuthSignUp": _object(
             ("email", "password", "anonymous", "metadata", "invite_token"),
             email=_TEXT,
@@ -165,7 +171,7 @@ def _schemas() -> dict[str, Json]:
         ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
         "AuthSignedUp": _object(user=_ref("AuthUser"), session={"anyOf": [_ref("AuthSession"), {"type": "null"}]}),
-        "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
+        "AuthSignedIn": _object(("mfa_required",), user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
             (
                 "email",
@@ -213,7 +219,7 @@ def _schemas() -> dict[str, Json]:
             org=_TEXT,
         ),
         "AuthTokens": _object(
-            ("user", "scope", "id_token", "refresh_token"),
+            ("user", "scope", "id_token", "refresh_token", "mfa_required"),
             scope=_TEXT,
             id_token=_TEXT,
             token_type=_TEXT,
@@ -238,10 +244,22 @@ def _schemas() -> dict[str, Json]:
             default_org_id=_NULLABLE_UUID,
         ),
         "AuthOrg": _object(
-            id=_UUID, name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT, created_at=_INSTANT, updated_at=_INSTANT
+            id=_UUID,
+            name=_TEXT,
+            slug=_TEXT,
+            metadata=_ANY_OBJECT,
+            created_at=_INSTANT,
+            updated_at=_INSTANT,
+            mfa_required_roles={"type": "array", "items": _TEXT},
         ),
         "AuthOrgCreate": _object(("metadata",), name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT),
-        "AuthOrgPatch": _object(("name", "slug", "metadata"), name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT),
+        "AuthOrgPatch": _object(
+            ("name", "slug", "metadata", "mfa_required_roles"),
+            name=_TEXT,
+            slug=_TEXT,
+            metadata=_ANY_OBJECT,
+            mfa_required_roles={"type": "array", "items": _TEXT},
+        ),
         "AuthRole": _object(
             id=_UUID,
             org_id=_UUID,

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 from reactor_auth.assembly import Auth
 from reactor_auth.config import LEEWAY_SECS
+from reactor_auth.queries import factors as factor_sql
 from reactor_auth.queries import mail as mail_sql
 from reactor_auth.queries import oauth_codes as codes
 from reactor_auth.queries import sweep as sql
 from reactor_auth.queries import verification as verification_sql
 from reactor_auth.queries.invitations import past as past_invitations
+from reactor_auth.service.enrolment import UNVERIFIED_LIFE
 from reactor_kernel.api import StopSignal
 
 PERIOD_SECS = 60.0
@@ -50,6 +52,8 @@ class Sweeper:
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
             # A used code is kept for a while, so that presenting it again still ends the session it gave.
             *(codes.expired(table, now - timedelta(hours=1), STEP_ROWS) for table in codes.EXPIRING),
+            factor_sql.over_challenges(now, STEP_ROWS),
+            factor_sql.never_verified(now - UNVERIFIED_LIFE, STEP_ROWS),
             sql.old_windows(now, STEP_ROWS),
             sql.old_attempts(now, STEP_ROWS),
             past_invitations(now - KEPT_INVITATIONS, STEP_ROWS),

@@ -82,6 +82,8 @@ roles = Table(
     Column("description", Text),
     Column("is_system", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", _INSTANT, nullable=False),
+    # Whether a session needs a second factor to act in this role.
+    Column("mfa_required", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("org_id", "name"),
 )
 
@@ -117,6 +119,9 @@ sessions = Table(
     Column("created_at", _INSTANT, nullable=False),
     Column("last_seen_at", _INSTANT, nullable=False),
     Column("revoked_at", _INSTANT),
+    # When a second factor was last verified in this session, and when that was after its opening.
+    Column("mfa_at", _INSTANT),
+    Column("step_up_at", _INSTANT),
 )
 Index("sessions_live_user_id_idx", sessions.c.user_id, postgresql_where=sessions.c.revoked_at.is_(None))
 Index("sessions_last_seen_at_idx", sessions.c.last_seen_at)
@@ -276,4 +281,5 @@ known_agents = Table(
 
 # More tables of the same metadata; here at the end, because they refer to the ones above.
 from reactor_auth import tables_access as tables_access  # noqa: E402
+from reactor_auth import tables_factors as tables_factors  # noqa: E402
 from reactor_auth import tables_oauth as tables_oauth  # noqa: E402

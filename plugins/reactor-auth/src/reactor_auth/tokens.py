@@ -83,6 +83,7 @@ class AccessTokens:
         *,
         not_after: datetime | None = None,
         extra: Mapping[str, Any] | None = None,
+        mfa_at: datetime | None = None,
     ) -> tuple[str, datetime]:
         """Sign a token for a session that ends `not_after`; return it with the instant it expires.
 
@@ -99,6 +100,8 @@ class AccessTokens:
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
+        if mfa_at is not None:
+            claims["mfa_at"] = int(mfa_at.timestamp())
         ttl_secs = self._config.access_ttl_secs
         if not_after is not None:
             ttl_secs = min(ttl_secs, int(not_after.timestamp()) - int(self._clock.now().timestamp()))

@@ -132,6 +132,7 @@ class OrgPatch(msgspec.Struct):
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+    mfa_required_roles: list[str] | None = None
 
 
 class MemberPatch(msgspec.Struct):

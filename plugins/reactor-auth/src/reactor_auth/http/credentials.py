@@ -18,6 +18,7 @@ class Credentials:
 
     def __init__(self, auth: Auth) -> None:
         self._resolve = auth.resolve
+        self._resolver = auth.resolver
         self._own = f"{auth.prefix}/"
         self._name = auth.name
         # Of this plugin's routes only these concern the active organisation; a client configured with an organisation
@@ -26,23 +27,30 @@ class Credentials:
             f"{auth.prefix}{path}"
             for path in ("/permissions", "/roles", "/api-keys", "/keys", "/tokens/delegate", "/oauth/clients")
         )
+        self._named_org = f"{auth.prefix}/orgs/"
 
     def identify(self, request: falcon.Request) -> Identity | None:
         """Return the identity of a bearer token or API key; None where the request carries none.
 
         Raises:
             Unauthenticated: the header has no token, or more than one.
-            InvalidCredential, OrgNotFound, NotOrgMember, UserDisabled
+            InvalidCredential, OrgNotFound, NotOrgMember, UserDisabled, MfaRequired
         """
         token = credential_of(request)
         if token is None:
             return None
         org = request.env.get("HTTP_X_REACTOR_ORG") or None
-        if org is not None and request.path.startswith(self._own) and not request.path.startswith(self._org_bound):
-            org = None
-        identity = self._resolve(token, org)
+        identity = self._identity(token, org, request.path)
         demand_reach(identity, request.context.owner, self._name, request.method, request.path[len(self._own) - 1 :])
         return identity
+
+    def _identity(self, token: str, org: str | None, path: str) -> Identity:
+        if not path.startswith(self._own) or path.startswith(self._org_bound):
+            return self._resolve(token, org)
+        if path.startswith(self._named_org) and not token.startswith(KEY_PREFIX):
+            self._resolver.demand_mfa_in(token, path.removeprefix(self._named_org).partition("/")[0])
+        # Enrolling and verifying a second factor must be possible without one.
+        return self._resolve(token, None, may_stay_outside=True)
 
 
 def credential_of(request: falcon.Request) -> str | None:

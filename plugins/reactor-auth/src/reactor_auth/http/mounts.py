@@ -12,11 +12,13 @@ from reactor_auth.http import (
     authorize_routes,
     client_routes,
     device_routes,
+    factor_routes,
     invitation_routes,
     key_routes,
     openid_routes,
     org_routes,
     outbox_routes,
+    passkey_routes,
     permission_routes,
     role_routes,
     rotation_routes,
@@ -58,6 +60,8 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/device/code": device_routes.DeviceCodeResource(auth),
         "/introspect": openid_routes.IntrospectResource(auth),
         "/revoke": openid_routes.RevokeResource(auth),
+        "/webauthn/login/start": passkey_routes.LoginStartResource(auth),
+        "/webauthn/login/finish": passkey_routes.LoginFinishResource(auth),
     }
     for path, resource in public.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
@@ -106,6 +110,17 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/oauth/clients/{client_id}": client_routes.ClientResource(auth),
         "/oauth/clients/{client_id}/secret": client_routes.ClientSecretResource(auth),
         "/permissions/ctx": permission_routes.PermissionContextResource(auth),
+        "/factors": factor_routes.FactorsResource(auth),
+        "/factors/recovery": factor_routes.RecoveryResource(auth),
+        "/factors/recovery-codes": factor_routes.RecoveryCodesResource(auth),
+        "/factors/{factor_id}": factor_routes.FactorResource(auth),
+        "/factors/{factor_id}/verify": factor_routes.FactorVerifyResource(auth),
+        "/webauthn/register/start": passkey_routes.RegisterStartResource(auth),
+        "/webauthn/register/finish": passkey_routes.RegisterFinishResource(auth),
+        "/webauthn/authenticate/start": passkey_routes.AuthenticateStartResource(auth),
+        "/webauthn/authenticate/finish": passkey_routes.AuthenticateFinishResource(auth),
+        "/webauthn/credentials": passkey_routes.CredentialsResource(auth),
+        "/webauthn/credentials/{credential_id}": passkey_routes.CredentialResource(auth),
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)

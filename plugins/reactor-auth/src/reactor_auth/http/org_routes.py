@@ -62,6 +62,7 @@ class OrgResource:
             name=body.name,
             slug=body.slug,
             metadata=None if body.metadata is None else bodies.metadata_of(body.metadata),
+            mfa_required_roles=None if body.mfa_required_roles is None else tuple(body.mfa_required_roles),
         )
         resp.media = render.org(self._auth.orgs.change(render.actor_of(req), ref, change))
 

@@ -26,7 +26,7 @@ class _ActiveOrg:
         if not ref:
             raise OrgRequired
         actor = render.actor_of(req)
-        return self._auth.orgs.standing(ref, actor.user_id, bounds=actor.bounds)
+        return self._auth.orgs.standing(ref, actor.user_id, bounds=actor.bounds, session_id=actor.session_id)
 
 
 class PermissionsResource(_ActiveOrg):

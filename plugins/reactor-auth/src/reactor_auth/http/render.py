@@ -46,6 +46,7 @@ def tokens(value: Tokens) -> dict[str, Any]:
         "access_token": value.access_token,
         "refresh_token": value.refresh_token,
         "expires_at": instant(value.expires_at),
+        **_mfa_required(value),
     }
 
 
@@ -57,6 +58,7 @@ def oauth_tokens(value: Tokens) -> dict[str, Any]:
         "refresh_token": value.refresh_token,
         "expires_in": value.expires_in,
         "expires_at": instant(value.expires_at),
+        **_mfa_required(value),
     }
     if not value.refresh_token:
         del body["refresh_token"]
@@ -72,6 +74,7 @@ def org(value: Org) -> dict[str, Any]:
         "metadata": value.metadata,
         "created_at": instant(value.created_at),
         "updated_at": instant(value.updated_at),
+        "mfa_required_roles": list(value.mfa_required_roles),
     }
 
 
@@ -149,6 +152,10 @@ def actor_of(request: falcon.Request) -> Caller:
 def no_store(response: falcon.Response) -> None:
     """Keep tokens out of caches (RFC 6749 §5.1)."""
     response.set_header("Cache-Control", "no-store")
+
+
+def _mfa_required(value: Tokens) -> dict[str, Any]:
+    return {"mfa_required": True} if value.mfa_required else {}
 
 
 def _address(text: str | None) -> str | None:

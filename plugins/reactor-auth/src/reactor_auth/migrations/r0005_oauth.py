@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "auth_0005"
-down_revision = "auth_0003"
+down_revision = "auth_0004"
 branch_labels = None
 depends_on = None
 

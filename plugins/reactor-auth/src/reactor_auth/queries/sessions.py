@@ -14,7 +14,13 @@ from reactor_auth.tables import refresh_tokens, sessions, users
 
 
 def insert_session(
-    session_id: UUID, user_id: UUID, amr: list[str], ip: str | None, user_agent: str | None, now: datetime
+    session_id: UUID,
+    user_id: UUID,
+    amr: list[str],
+    ip: str | None,
+    user_agent: str | None,
+    now: datetime,
+    mfa_at: datetime | None = None,
 ) -> Insert:
     """Open a session."""
     return insert(sessions).values(
@@ -25,6 +31,7 @@ def insert_session(
         user_agent=user_agent,
         created_at=now,
         last_seen_at=now,
+        mfa_at=mfa_at,
     )
 
 
@@ -51,6 +58,7 @@ def presented(token_hash: bytes) -> Select[Any]:
             refresh_tokens.c.successor_sealed,
             sessions.c.id.label("session_id"),
             sessions.c.amr,
+            sessions.c.mfa_at,
             sessions.c.revoked_at,
             sessions.c.created_at.label("session_created_at"),
             sessions.c.last_seen_at.label("session_seen_at"),

@@ -30,6 +30,7 @@ from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_auth.service.sign_in_guard import SignInGuard
+from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx
 
 
@@ -47,6 +48,7 @@ class Profiles:
         audit: AuditLog,
         changes_: Changes,
         guard: SignInGuard,
+        step_up: StepUp,
         *,
         letters: Letters,
         extensions: Extensions,
@@ -60,6 +62,7 @@ class Profiles:
         self._audit = audit
         self._changes = changes_
         self._guard = guard
+        self._step_up = step_up
         self._letters = letters
         self._extensions = extensions
 
@@ -86,6 +89,7 @@ class Profiles:
         Raises:
             ValidationError, WeakPassword, EmailDisabled, EmailExists, InvalidCredentials, OrgNotFound, NotOrgMember,
             TooManyAttempts
+            MfaRequired: a new password or address, and the account's second factor was not verified just now.
         """
         wanted_email = None if change.email is None else emails.demand(change.email)
         if change.password is not None:
@@ -94,6 +98,8 @@ class Profiles:
         before = self._with_hash(caller.user_id)
         if wanted_email == before.email:
             wanted_email = None
+        if change.password is not None or wanted_email is not None:
+            self._demand_step_up(caller)
         if wanted_email is not None:
             if not self._letters.arrive:
                 raise EmailDisabled
@@ -160,7 +166,9 @@ class Profiles:
 
         Raises:
             LastOwner: naming the organisations that would be left without an owner.
+            MfaRequired: the account's second factor was not verified just now.
         """
+        self._demand_step_up(caller)
         with self._db.begin() as tx:
             owned = tx.execute(org_sql.lock_owned(caller.user_id, OWNER)).all()
             orphaned = [
@@ -179,6 +187,10 @@ class Profiles:
             self._letters.account_deleted(tx, user)
             tx.publish("auth.user.deleted", UserDeleted(str(caller.user_id)))
             self._changes.announce(tx, changes.user(caller.user_id))
+
+    def _demand_step_up(self, caller: Caller) -> None:
+        with self._db.begin(readonly=True) as tx:
+            self._step_up.demand_if_enrolled(tx, caller)
 
     def _with_hash(self, user_id: UUID) -> Any:
         with self._db.begin(readonly=True) as tx:

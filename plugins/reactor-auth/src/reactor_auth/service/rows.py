@@ -32,6 +32,7 @@ def org_of(row: Row[Any]) -> Org:
         metadata=row.metadata,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        mfa_required_roles=tuple(row.mfa_required_roles or ()),
     )
 
 

@@ -20,6 +20,7 @@ from reactor_auth.limits import Limit, RateLimiter
 from reactor_auth.lockout import Lockout
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
+from reactor_auth.queries import factors as factor_sql
 from reactor_auth.queries import oauth_codes as browser_sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
@@ -31,6 +32,10 @@ from reactor_auth.service.session_life import SessionLife
 from reactor_auth.signing import Signer, SigningKeys
 from reactor_auth.tokens import MAX_ORGS_CLAIMED, AccessTokens, digest, new_refresh_token
 from reactor_kernel.api import Clock, Database, ReactorError, Tx, uuid7
+
+# What `amr` says of second factors: authenticator app, passkey or security key, recovery code (RFC 8176).
+TOTP, PASSKEY, RECOVERY_CODE = "totp", "hwk", "otp"
+SECOND_FACTORS = (TOTP, PASSKEY, RECOVERY_CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Grant:
     # What other plugins add to the access token.
     claims: Mapping[str, Any] = field(default_factory=dict)
     bound: Bound = field(default_factory=Bound)
+    mfa_at: datetime | None = None
+    mfa_required: bool = False
 
 
 class Sessions:
@@ -89,10 +96,12 @@ class Sessions:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
         return self._keys.signer()
 
-    def open(self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin) -> Grant:
-        """Open a session for a user."""
+    def open(
+        self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin, *, mfa_at: datetime | None = None
+    ) -> Grant:
+        """Open a session for a user; `mfa_at` is when a second factor was verified, where `amr` has one."""
         now, session_id = self._clock.now(), uuid7()
-        tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now))
+        tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now, mfa_at))
         ends_at = self._life.ends_at(now)
         refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
         if user.email:
@@ -101,7 +110,50 @@ class Sessions:
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
         self._opened(tx, user, origin)
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, ends_at, claims=self._claims(user))
+        return self._grant(tx, user, session_id, amr, mfa_at, refresh_token, ends_at)
+
+    def step_up(self, tx: Tx, user: User, session_id: UUID, method: str) -> Grant:
+        """Note that a second factor was verified in a session, with a further chain of refresh tokens for it.
+
+        The caller writes the audit row. Raises SessionRevoked.
+        """
+        now = self._clock.now()
+        row = tx.execute(factor_sql.step_up(session_id, user.id, method, now)).one_or_none()
+        ends_at = None if row is None else self._life.ends_at(row.created_at)
+        if row is None or (ends_at is not None and ends_at <= now):
+            raise SessionRevoked
+        self._changes.announce(tx, changes.session(session_id))
+        refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
+        return self._grant(tx, user, session_id, tuple(row.amr), now, refresh_token, ends_at)
+
+    def step_down(self, tx: Tx, user_id: UUID, *, keep: UUID | None = None) -> None:
+        """Make all of a user's sessions, or all but `keep`, forget that a second factor was verified in them."""
+        ids = tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep)).scalars().all()
+        self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
+
+    def _grant(
+        self,
+        tx: Tx,
+        user: User,
+        session_id: UUID,
+        amr: tuple[str, ...],
+        mfa_at: datetime | None,
+        refresh_token: str,
+        ends_at: datetime | None,
+        bound: Bound | None = None,
+    ) -> Grant:
+        return Grant(
+            user,
+            session_id,
+            amr,
+            self._orgs(tx, user.id),
+            refresh_token,
+            session_ends_at=ends_at,
+            claims=self._claims(user),
+            bound=bound or Bound(),
+            mfa_at=mfa_at,
+            mfa_required=mfa_at is None and bool(tx.execute(factor_sql.enrolled(user.id)).scalar_one()),
+        )
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
@@ -114,9 +166,10 @@ class Sessions:
             grant.orgs,
             not_after=grant.session_ends_at,
             extra={**grant.claims, **grant.bound.claims},
+            mfa_at=grant.mfa_at,
         )
         seconds = max(0, int((expires_at - now).total_seconds()))
-        return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.bound.binding)
+        return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.bound.binding, grant.mfa_required)
 
     def refresh(self, refresh_token: str, origin: Origin, presenter: Presenter | None = None) -> Tokens:
         """Exchange a refresh token.
@@ -164,9 +217,8 @@ class Sessions:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        user, ends_at = user_of(row), self._life.ends_at(row.session_created_at)
-        orgs, claims = self._orgs(tx, user.id), self._claims(user)
-        return Grant(user, row.session_id, tuple(row.amr), orgs, successor, ends_at, claims, bound)
+        ends_at = self._life.ends_at(row.session_created_at)
+        return self._grant(tx, user_of(row), row.session_id, tuple(row.amr), row.mfa_at, successor, ends_at, bound)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
