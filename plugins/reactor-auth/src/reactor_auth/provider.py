@@ -13,7 +13,7 @@ from reactor_auth.service.consents import Consents
 from reactor_auth.service.device_logins import Devices
 from reactor_auth.service.machines import Machines
 from reactor_auth.service.openid import OpenId
-from reactor_auth.service.second_factor import NoSecondFactor, SecondFactor
+from reactor_auth.service.second_factor import SecondFactor
 from reactor_auth.service.token_status import TokenStatus
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Provider:
     @cached_property
     def factors(self) -> SecondFactor:
         """What verifies second factors."""
-        return NoSecondFactor()
+        return self._auth.factors
 
     @cached_property
     def browsers(self) -> Browsers:

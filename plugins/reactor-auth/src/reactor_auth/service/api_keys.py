@@ -84,7 +84,7 @@ class ApiKeys:
             raise invalid_field("expires_at", "must be in the future")
         secret = PREFIX + secrets.token_urlsafe(32)
         with self._db.begin() as tx:
-            standing = standing_in(tx, org, caller.user_id)
+            standing = standing_in(tx, org, caller.user_id, session_id=caller.session_id)
             everything = standing.permissions
             missing = patterns.beyond(sorted(everything) if wanted is None else wanted, intersect(everything, held))
             if missing:

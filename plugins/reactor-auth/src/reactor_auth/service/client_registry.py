@@ -52,7 +52,7 @@ class ClientRegistry:
             raise invalid_field("type", f"must be {PUBLIC} or {CONFIDENTIAL}")
         now = self._clock.now()
         with self._db.begin() as tx:
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
+            standing = standing_in(tx, ref, caller.user_id, lock=True, session_id=caller.session_id)
             demand_permission(standing, CLIENTS_WRITE, names=_HEADS)
             values = _values(standing, type_, wish, ())
             values.setdefault("scopes", list(oauth_scopes.OIDC))
@@ -83,7 +83,7 @@ class ClientRegistry:
     def all(self, caller: Caller, ref: str) -> list[Client]:
         """List the clients of an organisation, newest first. Raises OrgNotFound, NotOrgMember, PermissionDenied."""
         with self._db.begin(readonly=True) as tx:
-            standing = standing_in(tx, ref, caller.user_id)
+            standing = standing_in(tx, ref, caller.user_id, session_id=caller.session_id)
             demand_permission(standing, CLIENTS_READ, names=_HEADS)
             return [client_of(row) for row in tx.execute(sql.of_org(standing.org.id))]
 
@@ -163,7 +163,7 @@ class ClientRegistry:
             raise ClientNotFound
         client = client_of(row)
         try:
-            standing = standing_in(tx, str(client.org_id), caller.user_id, lock=lock)
+            standing = standing_in(tx, str(client.org_id), caller.user_id, lock=lock, session_id=caller.session_id)
         except (NotOrgMember, OrgNotFound) as stranger:
             # A stranger to the organisation does not learn that the client exists.
             raise ClientNotFound from stranger

@@ -27,7 +27,7 @@ def open_session(
     amr: tuple[str, ...] = (),
 ) -> Grant:
     """Open a session for a client. `amr` says how the client proved itself, beside how the user did."""
-    grant = sessions.open(tx, user, (*amr, *sign_in.amr), origin)
+    grant = sessions.open(tx, user, (*amr, *sign_in.amr), origin, mfa_at=sign_in.mfa_at)
     binding = Binding(client.client_id, scopes, sign_in.amr, sign_in.auth_time)
     bound = bindings.bind(tx, grant.session_id, user.id, client, binding)
     if may_refresh(client, scopes):

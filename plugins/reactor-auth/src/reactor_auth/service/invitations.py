@@ -149,8 +149,9 @@ class Invitations:
         """
         now = self._clock.now()
         with self._db.begin() as tx:
+            org = ref or self._org_of(tx, caller, invitation_id)
             standing = standing_in(
-                tx, ref or self._org_of(tx, caller, invitation_id), caller.user_id, lock=True, bounds=caller.bounds
+                tx, org, caller.user_id, lock=True, bounds=caller.bounds, session_id=caller.session_id
             )
             demand_permission(standing, INVITATIONS_WRITE, names=NAMES)
             if tx.execute(sql.revoke(standing.org.id, invitation_id, now)).first() is None:

@@ -20,18 +20,6 @@ class SecondFactor(Protocol):
         ...
 
 
-class NoSecondFactor:
-    """Where no factors can be enrolled, nobody has one."""
-
-    def needed(self, tx: Tx, user: User) -> bool:
-        """Nobody needs one."""
-        return False
-
-    def verified(self, tx: Tx, user: User, code: str) -> str | None:
-        """No code is right."""
-        return None
-
-
 def second_factor_needed(tx: Tx, user: User, factors: SecondFactor) -> bool:
     """Tell whether a browser of this user must show a second factor before it is signed in."""
     return factors.needed(tx, user)
