@@ -68,6 +68,7 @@ class Accounts:
             user = user_of(row)
             self._audit.record(tx, "user.signup", origin, actor=user.id, resource=f"user:{user.id}")
             tx.publish("auth.user.created", UserCreated(str(user.id), user.email))
+            self._guard.settle(tx, address, origin)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 
@@ -100,6 +101,7 @@ class Accounts:
             if renewed is not None:
                 tx.execute(sql.rehash(row.id, stored, renewed))
             user = user_of(current)
+            self._guard.settle(tx, address or email, origin)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 
