@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from reactor_auth.config import LEEWAY_SECS, AuthConfig
+from reactor_auth.config import LEEWAY_SECS as LEEWAY_SECS
+from reactor_auth.config import AuthConfig
 from reactor_auth.errors import TokenExpired
 from reactor_auth.model import User
 from reactor_auth.signing import ALGORITHM, Signer, SigningKeys

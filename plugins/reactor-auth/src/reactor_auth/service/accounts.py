@@ -96,6 +96,7 @@ class Accounts:
             self._letters.verification(tx, user)
             if invite_token is not None:
                 user = self._invitations.join_new(tx, user, invite_token, origin)
+            self._guard.settle(tx, address, origin)
             grant = self._sessions.open(tx, user, PASSWORD, origin)
         return user, self._sessions.tokens(grant, signer)
 

@@ -104,7 +104,8 @@ class Sessions:
         tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now, mfa_at))
         ends_at = self._life.ends_at(now)
         refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
-        if user.email:
+        # A password settles this where it is proved, with or without a session.
+        if user.email and "pwd" not in amr:
             self._lockout.settle(tx, user.email, origin)
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
