@@ -4,10 +4,11 @@ A plugin declares the version it was written against (`PluginInfo.api`). The ker
 numbers are equal and the plugin's minor is not newer than the kernel's.
 """
 
-KERNEL_API: tuple[int, int] = (1, 0)
+KERNEL_API: tuple[int, int] = (1, 1)
 
 HISTORY: dict[tuple[int, int], str] = {
     (1, 0): "The first published hooks, contributions and contracts.",
+    (1, 1): "Commands that work anywhere (CommandGroup.anywhere) and talk to any server as its user (CommandContext).",
 }
 
 
