@@ -83,6 +83,10 @@ class Invocation:
         """Warn people."""
         self.out.warn(text)
 
+    def note(self, text: str) -> None:
+        """Write a line on stderr in every mode."""
+        self.out.note(text)
+
     def fail(self, error: CliError) -> int:
         """Write the failure that ends the run and return its exit code."""
         if self._output is None:
@@ -270,6 +274,7 @@ class Invocation:
         body: Any = None,
         form: Mapping[str, str] | None = None,
         access: Access = Access.ADMIN,
+        token: str | None = None,
         accept: tuple[int, ...] = (),
     ) -> Any:
         """Send one request to the server and return the parsed answer.
@@ -277,7 +282,8 @@ class Invocation:
         Raises:
             CliError: with the code and exit class that the contract gives the server's refusal.
         """
-        return self.client(access).request(method, path, params=params, body=body, form=form, accept=accept)
+        client = self.client(access) if token is None else self.remote.client_showing(token)
+        return client.request(method, path, params=params, body=body, form=form, accept=accept)
 
     def server(self) -> Server:
         """Describe the server this run is about."""

@@ -49,6 +49,13 @@ class Remote:
             self._clients[access] = client
         return self._clients[access]
 
+    def client_showing(self, token: str) -> Client:
+        """Return a client that shows a token which is not kept yet."""
+        found = Credential(checked_token(token, "the sign-in"), "the sign-in", CredentialKind.GIVEN)
+        client = self._client(Access.USER, found.token, found)
+        self._invocation.on_close(client.close)
+        return client
+
     def _connect(self, access: Access) -> Client:
         target, found = self.target, self.credential(access)
         debug = self._invocation.out.debug

@@ -124,6 +124,10 @@ class CommandContext(Protocol):
         """Warn people on stderr."""
         ...
 
+    def note(self, text: str) -> None:
+        """Write a line on stderr in every mode: what somebody must see for the command to go on."""
+        ...
+
     def confirm(self, question: str) -> None:
         """Ask before something is destroyed, e.g. `confirm("deleting bucket photos")`; ends the command on no."""
         ...
@@ -151,6 +155,7 @@ class CommandContext(Protocol):
         body: Any = None,
         form: Mapping[str, str] | None = None,
         access: Access = ...,
+        token: str | None = None,
         accept: tuple[int, ...] = (),
     ) -> Any:
         """Send a request to the server and return the parsed answer; a refusal ends the command.
@@ -160,6 +165,7 @@ class CommandContext(Protocol):
             form: sent as a form, instead of `body`.
             access: the access of the route, which decides what is shown: the admin token (`Access.ADMIN`, the default), the
                 user's own credential (`Access.USER`), or nothing (`Access.PUBLIC`).
+            token: shown instead of what `access` decides.
             accept: statuses of 400 and above that are an answer here and no failure.
 
         Raises:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.administration import Administration
     from reactor_auth.service.members import Members
+    from reactor_auth.service.org_administration import OrgAdministration
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.sessions import Sessions
@@ -111,6 +113,20 @@ class Auth:
         from reactor_auth.service.members import Members
 
         return Members(self.db, self.clock, self.audit, self.changes)
+
+    @cached_property
+    def administration(self) -> Administration:
+        """Everybody's accounts and sessions, for the admin token."""
+        from reactor_auth.service.administration import Administration
+
+        return Administration(self.db, self.clock, self.passwords, self.sessions, self.audit, self.changes)
+
+    @cached_property
+    def org_administration(self) -> OrgAdministration:
+        """Every organisation, for the admin token."""
+        from reactor_auth.service.org_administration import OrgAdministration
+
+        return OrgAdministration(self.db, self.clock, self.audit, self.changes)
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

@@ -20,6 +20,7 @@ __all__ = [
     "InvalidCredentials",
     "InvalidRefreshToken",
     "LastOwner",
+    "MembershipExists",
     "MembershipNotFound",
     "NotOrgMember",
     "OrgNotFound",
@@ -146,6 +147,12 @@ class EmailExists(Conflict):
     """A user with this e-mail address exists already."""
 
     code = "email_exists"
+
+
+class MembershipExists(Conflict):
+    """The user is a member of this organisation already."""
+
+    code = "membership_exists"
 
 
 class OrgSlugExists(Conflict):

@@ -142,3 +142,26 @@ class OrgChange:
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What an administrator changes; None leaves a thing as it is."""
+
+    email: str | None = None
+    email_verified: bool | None = None
+    password: str | None = field(default=None, repr=False)
+    metadata: dict[str, Any] | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A live session as an administrator sees it."""
+
+    id: UUID
+    amr: tuple[str, ...]
+    ip: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_seen_at: datetime

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_auth import openapi_admin
+
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
@@ -15,10 +17,14 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
+    paths, schemas = _paths(), _schemas()
+    for part in (openapi_admin,):
+        paths.update(part.PATHS)
+        schemas.update(part.SCHEMAS)
     return {
         "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
-        "paths": {f"{prefix}{path}": methods for path, methods in _paths().items()},
-        "components": {"schemas": _schemas()},
+        "paths": {f"{prefix}{path}": methods for path, methods in paths.items()},
+        "components": {"schemas": schemas},
     }
 
 

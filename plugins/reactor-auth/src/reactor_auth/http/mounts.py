@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import key_routes, org_routes, permission_routes, session_routes, user_routes
+from reactor_auth.http.admin_mounts import admin_mounts
 from reactor_kernel.api import Access, Mount
 
 
@@ -41,3 +42,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield from admin_mounts(auth)
