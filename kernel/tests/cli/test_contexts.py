@@ -53,7 +53,7 @@ def test_contexts_are_added_chosen_shown_and_removed(reactor: Tool) -> None:
         f"endpoint  {URL}\n"
         "org       -\n"
         "active    no\n"
-        "auth      none\n"
+        "sign-in   none\n"
     )
     assert reactor("context", "remove", "prod").data == {"removed": "prod"}
     assert reactor("context", "list").data == [{**local, "is_default": False}]

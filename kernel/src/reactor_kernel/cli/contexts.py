@@ -94,7 +94,7 @@ class Contexts:
         table.pop("org", None)
         if context.org is not None:
             table["org"] = context.org
-        table["auth"] = _auth_table(context.auth)
+        table.update(auth=_auth_table(context.auth))
         if self.active is None:
             self.active = context.name
 
@@ -123,9 +123,7 @@ class Contexts:
         where = f"contexts.{name}"
         if not isinstance(table, dict):
             raise self._fault(where, "must be a table")
-        auth = table.get("auth", {})
-        if not isinstance(auth, dict):
-            raise self._fault(f"{where}.auth", "must be a table")
+        auth = self._table(table, f"{where}.auth")
         endpoint = self._text(table, f"{where}.endpoint")
         if endpoint is None:
             raise self._fault(f"{where}.endpoint", "is missing")
@@ -138,7 +136,7 @@ class Contexts:
 
     def _auth(self, table: dict[str, Any], where: str) -> StoredAuth:
         kind = self._text(table, f"{where}.kind") or "none"
-        if kind == "keychain" or table.get("storage") == "keychain":
+        if kind == "keychain" or self._text(table, f"{where}.storage") == "keychain":
             raise CliError(
                 "KEYCHAIN_ERROR",
                 f"{where} in {self._path} keeps its token in a keychain, which this tool does not read",
@@ -167,6 +165,12 @@ class Contexts:
             self._text(table, f"{where}.token_path"),
             self._text(table, f"{where}.client_id"),
         )
+
+    def _table(self, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+        value = table.get(where.rpartition(".")[2], {})
+        if not isinstance(value, dict):
+            raise self._fault(where, "must be a table")
+        return value
 
     def _text(self, table: Mapping[str, Any], where: str) -> str | None:
         value = table.get(where.rpartition(".")[2])
@@ -209,18 +213,19 @@ def checked_endpoint(endpoint: str, source: str) -> str:
 
 
 def _auth_table(auth: StoredAuth) -> dict[str, Any]:
-    if auth.kind == "token-env":
-        return {"kind": auth.kind, "env": auth.env}
-    if auth.kind == "token":
-        return {"kind": auth.kind, "storage": "file", "access_account": auth.access_account}
-    if auth.kind == "none":
-        return {"kind": auth.kind}
-    table: dict[str, Any] = {"kind": auth.kind, "storage": "file", "access_account": auth.access_account}
-    optional = {
-        "refresh_account": auth.refresh_account,
-        "expires_at": auth.expires_at,
-        "token_path": auth.token_path,
-        "client_id": auth.client_id,
-    }
-    table |= {key: value for key, value in optional.items() if value is not None}
-    return {**table, "scopes": list(auth.scopes)}
+    if auth.kind in ("none", "token-env"):
+        return _given(kind=auth.kind, env=auth.env)
+    return _given(
+        kind=auth.kind,
+        storage="file",
+        access_account=auth.access_account,
+        refresh_account=auth.refresh_account,
+        expires_at=auth.expires_at,
+        token_path=auth.token_path,
+        client_id=auth.client_id,
+        scopes=list(auth.scopes) if auth.kind == "session" else None,
+    )
+
+
+def _given(**values: object) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

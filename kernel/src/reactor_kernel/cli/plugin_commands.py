@@ -54,10 +54,11 @@ def load(invocation: Invocation, name: str, *, known: Iterable[str]) -> click.Co
     raise _unknown(invocation, name, installed, known)
 
 
-def listing(invocation: Invocation) -> list[tuple[str, str]]:
+def listing(invocation: Invocation, *, ask_installed: bool = False) -> list[tuple[str, str]]:
     """Return name and help of every group that is offered here; a plugin that cannot be asked says so.
 
-    In a project those are the groups of enabled plugins, outside of one those of installed plugins that need none.
+    In a project those are the groups of enabled plugins. Outside of one no plugin is imported unless `ask_installed`: then
+    they are the groups of installed plugins that need no project.
     """
     from reactor_kernel.plugins import discovery
 
@@ -65,6 +66,8 @@ def listing(invocation: Invocation) -> list[tuple[str, str]]:
         enabled = _enabled(invocation)
     except BootError as error:
         return [("…", f"not known: {error.faults[0].message}")]
+    if not enabled and not invocation.has_project() and not ask_installed:
+        return [("…", "those of installed plugins that need no project; your shell completes them")]
     in_project = invocation.has_project() or bool(enabled)
     rows = []
     for candidate in discovery.installed()[0]:

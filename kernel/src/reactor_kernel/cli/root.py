@@ -46,7 +46,7 @@ class Root(click.Group):
             return list(COMMANDS)
         from reactor_kernel.cli.plugin_commands import listing
 
-        return [*COMMANDS, *(name for name, _ in listing(ctx.obj) if name.isascii())]
+        return [*COMMANDS, *(name for name, _ in listing(ctx.obj, ask_installed=True) if name.isascii())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command of the kernel, or the group that an enabled plugin brings."""

@@ -101,8 +101,7 @@ def show(invocation: Invocation, name: str | None) -> None:
     context = contexts.get(name)
     if context is None:
         raise missing_context(invocation, name, "the argument")
-    data = _full(contexts, context)
-    invocation.emit(data, lambda: _human(invocation, data))
+    invocation.emit(_full(contexts, context), lambda: _human(invocation, contexts, context))
 
 
 @command.command("remove")
@@ -138,33 +137,24 @@ def _brief(contexts: Contexts, context: Context) -> dict[str, Any]:
 
 
 def _full(contexts: Contexts, context: Context) -> dict[str, Any]:
-    auth: dict[str, Any] = {"type": context.auth.kind}
+    kept: dict[str, Any] = {"type": context.auth.kind}
     if context.auth.kind == "token-env":
-        auth["env"] = context.auth.env
+        kept["env"] = context.auth.env
     if context.auth.kind == "session":
-        auth |= {"expires_at": context.auth.expires_at, "scopes": list(context.auth.scopes)}
-    found = _brief(contexts, context)
-    return {
-        "name": found["name"],
-        "endpoint": found["endpoint"],
-        "org": found["org"],
-        "auth": auth,
-        "is_default": found["is_default"],
-    }
+        kept |= {"expires_at": context.auth.expires_at, "scopes": list(context.auth.scopes)}
+    return dict(_brief(contexts, context), auth=kept)
 
 
-def _human(invocation: Invocation, data: dict[str, Any]) -> str:
-    auth = data["auth"]
-    rows = [
-        ("name", data["name"]),
-        ("endpoint", data["endpoint"]),
-        ("org", data["org"]),
-        ("active", data["is_default"]),
-        ("auth", auth["type"]),
-        *(
-            (key.replace("_", " "), value if key != "scopes" else " ".join(value))
-            for key, value in auth.items()
-            if key != "type"
-        ),
+def _human(invocation: Invocation, contexts: Contexts, context: Context) -> str:
+    rows: list[tuple[str, object]] = [
+        ("name", context.name),
+        ("endpoint", context.endpoint),
+        ("org", context.org),
+        ("active", context.name == contexts.active),
+        ("sign-in", context.auth.kind),
     ]
+    if context.auth.kind == "token-env":
+        rows.append(("variable", context.auth.env))
+    if context.auth.kind == "session":
+        rows += [("expires", context.auth.expires_at), ("scopes", " ".join(context.auth.scopes))]
     return invocation.table(("key", "value"), rows, empty="")
