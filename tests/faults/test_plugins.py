@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from reactor_kernel.api import (
+    KERNEL_API,
     Access,
     AuthClient,
     BackgroundService,
@@ -30,6 +31,7 @@ from reactor_kernel.plugins.discovery import State
 from reactor_kernel.testing import ADMIN_TOKEN, KernelFactory, raw_config
 
 Distribution = Callable[..., str]
+OFFERED = ".".join(map(str, KERNEL_API))
 GOOD = """
     from reactor_kernel.api import PluginInfo
 
@@ -105,7 +107,7 @@ def test_a_plugin_for_a_newer_kernel_says_to_upgrade_the_kernel(distribution: Di
     distribution("thing", GOOD.format(name="thing").replace("(1, 0)", "(1, 99)"))
     kernel = scanned(tmp_path, thing={})
     assert said(kernel) == (
-        f"plugin error: thing 1.2: was written for kernel API 1.99; this kernel offers 1.1 ({place(tmp_path, 'thing')})\n"
+        f"plugin error: thing 1.2: was written for kernel API 1.99; this kernel offers {OFFERED} ({place(tmp_path, 'thing')})\n"
         "  fix: pip install --upgrade reactor-kernel"
     )
 
@@ -114,7 +116,7 @@ def test_a_plugin_for_an_older_major_api_says_to_upgrade_the_plugin(distribution
     distribution("thing", GOOD.format(name="thing").replace("(1, 0)", "(0, 9)"))
     kernel = scanned(tmp_path, thing={})
     assert said(kernel) == (
-        f"plugin error: thing 1.2: was written for kernel API 0.9; this kernel offers 1.1 ({place(tmp_path, 'thing')})\n"
+        f"plugin error: thing 1.2: was written for kernel API 0.9; this kernel offers {OFFERED} ({place(tmp_path, 'thing')})\n"
         "  fix: pip install --upgrade reactor-thing"
     )
 

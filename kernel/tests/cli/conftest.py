@@ -151,9 +151,9 @@ class Tool:
     token: str = TOKEN
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def install(self, name: str, code: str) -> None:
+    def install(self, name: str, code: str, **modules: str) -> None:
         """Make another installed distribution with one plugin."""
-        install(self.site, name, code)
+        install(self.site, name, code, **modules)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line."""
@@ -289,7 +289,7 @@ def reactor(tmp_path: Path, site: Path) -> Iterator[Tool]:
     """The tool in an empty directory, with the plugin `tiny` installed."""
     directory = tmp_path / "small"
     directory.mkdir()
-    tool = Tool(directory, clean_environment(site), site)
+    tool = Tool(directory, {**clean_environment(site), "REACTOR_HOME": str(tmp_path / "home")}, site)
     yield tool
     tool.end()
 
@@ -331,7 +331,7 @@ def scripted() -> Iterator[Scripted]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PUT = do_POST = do_DELETE = _any
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _any
 
         def log_message(self, format: str, *args: object) -> None:
             """Be quiet."""

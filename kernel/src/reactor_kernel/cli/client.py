@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -22,7 +23,16 @@ _RETRIES = 3
 _LONGEST_WAIT = 30.0
 
 
-class AdminClient:
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to tell somebody whose credential is missing, refused, or not enough."""
+
+    missing: str = "pass the admin token as REACTOR_TOKEN"
+    refused: str = "the token is not the one of this server; see [admin] token"
+    forbidden: str | None = "admin access is restricted to loopback unless [admin] allow_remote = true"
+
+
+class Client:
     """Talks to one server with one token.
 
     Args:
@@ -30,14 +40,31 @@ class AdminClient:
         token: sent as bearer; None sends none.
         debug: told about each request; never about headers or bodies.
         timeout: seconds for one request.
+        org: the organisation that requests are about.
+        renew: given a token that the server refused, returns another one; asked at most once.
+        advice: hints for refusals.
+        named_by: what named the server, for people who do not see it on the command line.
     """
 
     def __init__(
-        self, endpoint: str, token: str | None, *, debug: Callable[[str], None], timeout: float = 30.0
+        self,
+        endpoint: str,
+        token: str | None,
+        *,
+        debug: Callable[[str], None],
+        timeout: float = 30.0,
+        org: str | None = None,
+        renew: Callable[[str], str] | None = None,
+        advice: Advice | None = None,
+        named_by: str | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._token = token
         self._debug = debug
+        self._org = org
+        self._renew = renew
+        self._advice = advice or Advice()
+        self._shown = endpoint if named_by is None else f"{endpoint}, the server of {named_by},"
         # A proxy of the environment must not be handed the token of a server on this machine.
         self._http = httpx.Client(timeout=timeout, trust_env=not _is_loopback(endpoint), follow_redirects=False)
 
@@ -52,23 +79,28 @@ class AdminClient:
         *,
         params: Mapping[str, str] | None = None,
         body: Any = None,
+        form: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
         retries: int = _RETRIES,
+        repeatable: bool | None = None,
     ) -> Any:
         """Send a request and return the parsed answer, unwrapped; GET, PUT and DELETE are tried again.
 
         Args:
+            body: sent as JSON.
+            form: sent as a form, instead of `body`.
             accept: statuses of 400 and above that are an answer here and not a failure.
-            retries: how often a GET, PUT or DELETE is tried again.
+            retries: how often a repeatable request is tried again.
+            repeatable: whether the request may be sent again after a failure; None decides by the method.
 
         Raises:
             CliError: the server refused, or could not be reached.
         """
-        attempts = 1 + (retries if method in _IDEMPOTENT else 0)
+        attempts = 1 + (retries if (method in _IDEMPOTENT if repeatable is None else repeatable) else 0)
         for attempt in range(attempts):
             last = attempt == attempts - 1
             try:
-                response = self._send(method, path, params, body)
+                response = self._admitted(method, path, params, body, form)
             except httpx.TransportError as error:
                 if last:
                     self._unreachable(error)
@@ -107,11 +139,26 @@ class AdminClient:
                 self._refused(response)
             yield response.iter_lines()
 
-    def _send(self, method: str, path: str, params: Mapping[str, str] | None, body: Any) -> httpx.Response:
+    def _admitted(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: Any, form: Mapping[str, str] | None
+    ) -> httpx.Response:
+        """Send a request; once more with another token where the server refuses this one."""
+        response = self._send(method, path, params, body, form)
+        renew, token = self._renew, self._token
+        if response.status_code == 401 and renew is not None and token is not None:
+            self._renew = None
+            self._debug("the server refused the access token; it is refreshed")
+            self._token = renew(token)
+            return self._send(method, path, params, body, form)
+        return response
+
+    def _send(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: Any, form: Mapping[str, str] | None
+    ) -> httpx.Response:
         started = time.monotonic()
         try:
             response = self._http.request(
-                method, self.endpoint + path, params=params, json=body, headers=self._headers()
+                method, self.endpoint + path, params=params, json=body, data=form, headers=self._headers()
             )
         except httpx.InvalidURL as error:
             raise CliError("URL_ERROR", f"{self.endpoint!r} is not the URL of a server: {error}") from None
@@ -123,6 +170,8 @@ class AdminClient:
         headers = {"X-Request-Id": str(uuid7()), "User-Agent": f"reactor-client/{__version__}"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
+        if self._org:
+            headers["X-Reactor-Org"] = self._org
         return headers
 
     def _pause(self, attempt: int, wait: float | None) -> None:
@@ -133,14 +182,14 @@ class AdminClient:
     def unreachable(self, error: httpx.TransportError) -> CliError:
         """Name what kept the server from being reached."""
         if isinstance(error, httpx.TimeoutException):
-            return CliError("TIMEOUT", f"{self.endpoint} did not answer in time", hint="try again later")
+            return CliError("TIMEOUT", f"{self._shown} did not answer in time", hint="try again later")
         if _is_refusal(error):
             return CliError(
                 "CONNECTION_REFUSED",
-                f"nothing listens at {self.endpoint}",
+                f"nothing listens at {self._shown.rstrip(',')}",
                 hint="is the server up? start it with: reactor up",
             )
-        return CliError("NETWORK_ERROR", f"{self.endpoint} cannot be reached: {error}")
+        return CliError("NETWORK_ERROR", f"{self._shown} cannot be reached: {error}")
 
     def _unreachable(self, error: httpx.TransportError) -> NoReturn:
         raise self.unreachable(error) from None
@@ -160,17 +209,20 @@ class AdminClient:
         if error.get("fields"):
             details["fields"] = error["fields"]
         code, hint = self._classified(status, str(server_code), _retry_after(response))
+        if status == 401 and code == "AUTH_FAILED":
+            # The server speaks to programs ("POST /auth/v1/token"); what helps here is known here.
+            raise CliError(code, str(message), hint=hint, details=details)
         raise CliError(code, str(message), hint=error.get("hint") or hint, details=details)
 
     def _classified(self, status: int, server_code: str, wait: float) -> tuple[str, str | None]:
         if status == 401 and not self._token:
-            return "AUTH_REQUIRED", "pass the admin token as REACTOR_TOKEN"
+            return "AUTH_REQUIRED", self._advice.missing
         if status == 401:
-            return "AUTH_FAILED", "the token is not the one of this server; see [admin] token"
+            return "AUTH_FAILED", self._advice.refused
         if status == 403 and server_code == "step_up_required":
             return "PERMISSION_DENIED", "sign in again with a security key"
         if status == 403:
-            return "PERMISSION_DENIED", "admin access is restricted to loopback unless [admin] allow_remote = true"
+            return "PERMISSION_DENIED", self._advice.forbidden
         if status == 400 and server_code in ("validation_error", "invalid_bundle"):
             return "VALIDATION_ERROR", None
         if status == 429:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from reactor_kernel.contracts.commands import CommandFailure
+
 if TYPE_CHECKING:
     from reactor_kernel.errors import BootError, ReactorError
 
@@ -21,7 +23,7 @@ EXIT_CODES: dict[str, int] = {
     **dict.fromkeys(("USER_ERROR", "MISSING_ARGUMENT", "INVALID_ARGUMENT", "REQUIRES_CONFIRMATION"), USER),
     "CLIENT_ERROR": USER,
     **dict.fromkeys(("CONFIG_ERROR", "MANIFEST_NOT_FOUND", "INVALID_MANIFEST", "FEATURE_DISABLED"), CONFIG),
-    **dict.fromkeys(("IO_ERROR", "URL_ERROR"), CONFIG),
+    **dict.fromkeys(("CONTEXT_NOT_FOUND", "KEYCHAIN_ERROR", "IO_ERROR", "URL_ERROR"), CONFIG),
     **dict.fromkeys(("AUTH_REQUIRED", "AUTH_FAILED", "PERMISSION_DENIED"), AUTH),
     **dict.fromkeys(("VALIDATION_ERROR", "BUNDLE_VALIDATION_ERROR", "JSON_ERROR"), VALIDATION),
     **dict.fromkeys(("SERVER_ERROR", "INTERNAL_ERROR"), SERVER),
@@ -30,7 +32,7 @@ EXIT_CODES: dict[str, int] = {
 }
 
 
-class CliError(Exception):
+class CliError(CommandFailure):
     """Ends the command with this code.
 
     Args:

@@ -23,6 +23,7 @@ class Flags:
     verbose: bool = False
     token: str | None = None
     endpoint: str | None = None
+    context: str | None = None
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -46,8 +47,13 @@ def global_options() -> list[click.Option]:
         option("--output", "-o", type=click.Choice(OUTPUTS), help="How results are written; json off a terminal."),
         option("--yes", is_flag=True, default=None, help="Do not ask for confirmation."),
         option("--verbose", "-v", is_flag=True, default=None, help="Diagnostics on stderr."),
-        option("--token", metavar="T", help="Admin token; better given as REACTOR_TOKEN."),
-        option("--endpoint", metavar="URL", help="Server to talk to; default: this project's own."),
+        option(
+            "--token", metavar="T", help="Token to show; - reads it from stdin, @FILE from a file. Or REACTOR_TOKEN."
+        ),
+        option("--endpoint", metavar="URL", help="Server to talk to; default: this project's own. Or REACTOR_URL."),
+        option(
+            "--context", "-c", metavar="NAME", help="Context to use; see: reactor context list. Or REACTOR_CONTEXT."
+        ),
     ]
 
 

@@ -20,24 +20,28 @@ if TYPE_CHECKING:
 
 
 def load(invocation: Invocation, name: str, *, known: Iterable[str]) -> click.Command:
-    """Import the command or group called `name` from the enabled plugin that brings it.
+    """Import the command or group called `name` from the plugin that brings it.
+
+    Enabled plugins come first; then installed ones, whose commands need no project.
 
     Raises:
-        CliError: no enabled plugin brings it (naming the one that would, if known), or it cannot be imported.
+        CliError: no plugin brings it (naming the one that would, if known), or it cannot be imported.
     """
     from reactor_kernel.plugins import discovery
 
     installed, _ = discovery.installed()
     enabled = _enabled(invocation)
     # A plugin's commands usually bear its name; the others are only imported when that is not so.
-    candidates = sorted((c for c in installed if c.name in enabled), key=lambda candidate: candidate.name != name)
+    candidates = sorted(installed, key=lambda candidate: (candidate.name not in enabled, candidate.name != name))
     problems: list[str] = []
     for candidate in candidates:
         try:
-            found = next((group for group in _groups(candidate) if group.name == name), None)
+            groups = _offered(candidate, candidate.name in enabled)
         except BootError as error:
-            problems.extend(str(fault) for fault in error.faults)
+            if candidate.name in enabled:
+                problems.extend(str(fault) for fault in error.faults)
             continue
+        found = next((group for group in groups if group.name == name), None)
         if found is not None:
             return _import(candidate, found)
     if problems:
@@ -50,23 +54,34 @@ def load(invocation: Invocation, name: str, *, known: Iterable[str]) -> click.Co
     raise _unknown(invocation, name, installed, known)
 
 
-def listing(invocation: Invocation) -> list[tuple[str, str]]:
-    """Return name and help of every group that enabled plugins bring; one that cannot be asked says so."""
+def listing(invocation: Invocation, *, ask_installed: bool = False) -> list[tuple[str, str]]:
+    """Return name and help of every group that is offered here; a plugin that cannot be asked says so.
+
+    In a project those are the groups of enabled plugins. Outside of one no plugin is imported unless `ask_installed`: then
+    they are the groups of installed plugins that need no project.
+    """
     from reactor_kernel.plugins import discovery
 
     try:
         enabled = _enabled(invocation)
     except BootError as error:
         return [("…", f"not known: {error.faults[0].message}")]
+    if not enabled and not invocation.has_project() and not ask_installed:
+        return [("…", "those of installed plugins that need no project; your shell completes them")]
+    in_project = invocation.has_project() or bool(enabled)
     rows = []
     for candidate in discovery.installed()[0]:
-        if candidate.name not in enabled:
+        if in_project and candidate.name not in enabled:
             continue
         try:
-            rows += [(group.name, group.help) for group in _groups(candidate)]
+            rows += [(group.name, group.help) for group in _offered(candidate, candidate.name in enabled)]
         except BootError as error:
             rows.append((candidate.name, f"not available: {error.faults[0].message}"))
     return rows
+
+
+def _offered(candidate: Candidate, is_enabled: bool) -> list[CommandGroup]:
+    return [group for group in _groups(candidate) if is_enabled or group.anywhere]
 
 
 def _enabled(invocation: Invocation) -> set[str]:

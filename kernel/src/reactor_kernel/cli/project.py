@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reactor_kernel.cli.errors import CliError
-from reactor_kernel.errors import BootError
 
 if TYPE_CHECKING:
     import click
@@ -53,56 +52,29 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def find_server(invocation: Invocation) -> tuple[str, str | None]:
-    """Return the server's URL and the token it may be shown.
-
-    Without `--endpoint` that is the project's own server with the project's own admin token. Another endpoint is shown only
-    what `--token` or REACTOR_TOKEN say, because the project's token must not leave the project.
-
-    Raises:
-        CliError: there is no project and no endpoint, or the endpoint is no URL.
-        BootError: the project's [server] or [admin] section cannot be read.
-    """
-    given = invocation.flags.token or invocation.environ.get("REACTOR_TOKEN") or None
-    endpoint = invocation.flags.endpoint
-    if endpoint is not None:
-        endpoint = _checked(endpoint)
-        if given is not None or not invocation.has_project():
-            return endpoint, given
-    else:
-        invocation.need_project()
-    raw = invocation.raw()
-    names = ("server",) if given is not None else ("server", "admin")
-    try:
-        values = _bind(raw, *names)
-    except BootError:
-        if endpoint is not None:  # the project's own faults do not matter to a server elsewhere
-            return endpoint, given
-        raise
-    own = base_url(values["server"].bind.host, values["server"].bind.port)
-    if endpoint is not None and endpoint != own:
-        return endpoint, given
-    return own, given if given is not None else values["admin"].token
+def own_server(invocation: Invocation) -> str:
+    """Return the URL of the project's own server. Raises BootError where [server] cannot be read."""
+    server = _bind(invocation.raw(), "server")["server"]
+    return base_url(server.bind.host, server.bind.port)
 
 
-def _checked(endpoint: str) -> str:
-    from urllib.parse import urlsplit
+def admin_token(raw: RawConfig) -> str:
+    """Return the project's admin token. Raises BootError where [admin] cannot be read."""
+    token: str = _bind(raw, "admin")["admin"].token
+    return token
 
-    try:
-        parts = urlsplit(endpoint)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        sound = False
-    if not sound or parts.query or parts.fragment or parts.username:
-        raise CliError(
-            "URL_ERROR", f"{endpoint!r} is not the URL of a server", hint="write --endpoint http://127.0.0.1:8000"
-        )
-    return endpoint.rstrip("/")
+
+def default_context(raw: RawConfig) -> tuple[str, str] | None:
+    """Return the context that `[project] default_context` names, and the place where it stands."""
+    name = _written(raw, "project", "default_context")
+    if not name:
+        return None
+    return name, f"project.default_context in {raw.origin('project.default_context').where or 'the configuration'}"
 
 
 def token_place(invocation: Invocation, raw: RawConfig) -> tuple[str, str]:
     """Say where the admin token is: in words, and as shell words that a header can be made of."""
-    written = _reference(raw)
+    written = _written(raw, "admin", "token")
     origin = raw.origin("admin.token")
     if written is not None and written.startswith("file:"):
         path = raw.root / written.removeprefix("file:")
@@ -119,11 +91,16 @@ def token_place(invocation: Invocation, raw: RawConfig) -> tuple[str, str]:
     return f"admin.token in {origin.where or 'the configuration'}", "$REACTOR_TOKEN"
 
 
-def _reference(raw: RawConfig) -> str | None:
+def written_name(raw: RawConfig) -> str:
+    """Return the project's name as it is written."""
+    return _written(raw, "project", "name") or ""
+
+
+def _written(raw: RawConfig, section: str, key: str) -> str | None:
     from reactor_kernel.config.nodes import Scalar, Table
 
-    tree = raw.section("admin", (("token",),))
-    node = tree.entries.get("token") if isinstance(tree, Table) else None
+    tree = raw.section(section, ((key,),))
+    node = tree.entries.get(key) if isinstance(tree, Table) else None
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 

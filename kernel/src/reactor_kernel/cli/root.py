@@ -31,6 +31,7 @@ COMMANDS = {
     "db": "Back up, restore, upgrade or reach the database.",
     "config": "Check or show the configuration.",
     "plugin": "Start a plugin of your own.",
+    "context": "Choose the server that commands talk to.",
     "version": "Show the versions of the tool and the server.",
     "shutdown": "Stop a running server gracefully.",
 }
@@ -40,8 +41,12 @@ class Root(click.Group):
     """`reactor`: loads only the command that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the kernel's commands; plugins' groups are listed by the help only."""
-        return list(COMMANDS)
+        """Return the kernel's commands; plugins' groups are listed by the help and completed in a shell."""
+        if not ctx.resilient_parsing:
+            return list(COMMANDS)
+        from reactor_kernel.cli.plugin_commands import listing
+
+        return [*COMMANDS, *(name for name, _ in listing(ctx.obj, ask_installed=True) if name.isascii())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command of the kernel, or the group that an enabled plugin brings."""

@@ -11,7 +11,8 @@ from reactor_kernel.config.nodes import Text
 PREFIX = "REACTOR_"
 LOG_VARIABLE = "REACTOR_LOG"
 UNRELATED = frozenset(
-    f"REACTOR_{word}" for word in ("TOKEN", "CONTEXT", "OUTPUT", "ASSUME_YES", "VAULT_MASTER_KEY", "HOME", "LOG")
+    f"REACTOR_{word}"
+    for word in ("TOKEN", "CONTEXT", "URL", "ORG", "OUTPUT", "ASSUME_YES", "VAULT_MASTER_KEY", "HOME", "LOG")
 )
 
 _INTEGER = re.compile(r"[+-]?[0-9][0-9_]{0,39}\Z")

@@ -45,6 +45,9 @@ class ProjectConfig:
     )
     ref: str | None = field(default=None, metadata={"doc": "20 characters of a-z and 0-9; derived from the id."})
     env: str = field(default="production", metadata={"doc": "production, preview or dev.", "parse": parse_environment})
+    default_context: str | None = field(
+        default=None, metadata={"doc": "The context of the tool that commands in this directory talk to."}
+    )
 
     def problems(self) -> Iterable[tuple[str, str]]:
         if self.id == str(NIL) and self.env != "dev":

@@ -4,7 +4,14 @@ A contract is what one plugin implements and others call. Ask for one with `ctx.
 """
 
 from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
-from reactor_kernel.contracts.commands import CommandContext
+from reactor_kernel.contracts.commands import (
+    CommandContext,
+    CommandFailure,
+    Credential,
+    CredentialKind,
+    Server,
+    SignInSession,
+)
 from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
 from reactor_kernel.contracts.permissions import grants, permission_matches
@@ -26,6 +33,9 @@ __all__ = [
     "Claims",
     "Clock",
     "CommandContext",
+    "CommandFailure",
+    "Credential",
+    "CredentialKind",
     "Database",
     "DbRole",
     "EventLog",
@@ -37,7 +47,9 @@ __all__ = [
     "OrgRef",
     "Project",
     "RawResult",
+    "Server",
     "Services",
+    "SignInSession",
     "Statement",
     "StopSignal",
     "Tx",

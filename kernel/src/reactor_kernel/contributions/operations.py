@@ -98,11 +98,16 @@ class DeployStep:
 
 @dataclass(frozen=True, slots=True)
 class CommandGroup:
-    """A command or group of the `reactor` tool, loaded from its import path ("module:object") when it is used."""
+    """A command or group of the `reactor` tool, loaded from its import path ("module:object") when it is used.
+
+    It is offered in projects that enable the plugin. With `anywhere` it needs no project: it talks to whatever server the
+    user means, so it is offered wherever the plugin is installed.
+    """
 
     name: str
     target: str
     help: str
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reactor_auth.provider import Provider
     from reactor_auth.rotation import KeyRotation
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.administration import Administration
     from reactor_auth.service.anonymous import Anonymous
     from reactor_auth.service.api_keys import ApiKeys
     from reactor_auth.service.audit_reading import AuditReader
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from reactor_auth.service.mail_requests import MailRequests
     from reactor_auth.service.members import Members
     from reactor_auth.service.one_time import OneTimeTokens
+    from reactor_auth.service.org_administration import OrgAdministration
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.passkey_proofs import PasskeyProofs
     from reactor_auth.service.passkeys import Passkeys
@@ -398,6 +400,20 @@ class Auth:
             self.limiter,
             self.audit,
         )
+
+    @cached_property
+    def administration(self) -> Administration:
+        """Everybody's accounts and sessions, for the admin token."""
+        from reactor_auth.service.administration import Administration
+
+        return Administration(self.db, self.clock, self.passwords, self.sessions, self.audit, self.changes)
+
+    @cached_property
+    def org_administration(self) -> OrgAdministration:
+        """Every organisation, for the admin token."""
+        from reactor_auth.service.org_administration import OrgAdministration
+
+        return OrgAdministration(self.db, self.clock, self.audit, self.changes, self.step_up)
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

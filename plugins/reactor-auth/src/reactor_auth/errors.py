@@ -29,6 +29,7 @@ __all__ = [
     "InvalidCredentials",
     "InvalidRefreshToken",
     "LastOwner",
+    "MembershipExists",
     "MembershipNotFound",
     "MfaRequired",
     "NotOrgMember",
@@ -218,6 +219,12 @@ class EmailExists(Conflict):
     """A user with this e-mail address exists already."""
 
     code = "email_exists"
+
+
+class MembershipExists(Conflict):
+    """The user is a member of this organisation already."""
+
+    code = "membership_exists"
 
 
 class OrgSlugExists(Conflict):

@@ -192,3 +192,26 @@ class RoleChange:
     name: str | None = None
     description: Description | None = None
     permissions: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What an administrator changes; None leaves a thing as it is."""
+
+    email: str | None = None
+    email_verified: bool | None = None
+    password: str | None = field(default=None, repr=False)
+    metadata: dict[str, Any] | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A live session as an administrator sees it."""
+
+    id: UUID
+    amr: tuple[str, ...]
+    ip: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_seen_at: datetime

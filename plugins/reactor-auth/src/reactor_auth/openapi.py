@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_auth import openapi_admin
+
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
@@ -16,10 +18,16 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
     # Here, because these build on this module.
-    from reactor_auth import openapi_accounts, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions
+    from reactor_auth import (
+        openapi_accounts,
+        openapi_factors,
+        openapi_oauth,
+        openapi_orgs,
+        openapi_sessions,
+    )
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_accounts, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions):
+    for part in (openapi_accounts, openapi_admin, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions):
         for path, methods in part.PATHS.items():
             paths[path] = {**paths.get(path, {}), **methods}
         schemas.update(part.SCHEMAS)

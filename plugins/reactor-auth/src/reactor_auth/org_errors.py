@@ -43,12 +43,6 @@ class RoleInUse(Conflict):
     hint = "Give its members another role and withdraw its invitations first."
 
 
-class MembershipExists(Conflict):
-    """This person is a member of the organisation already."""
-
-    code = "membership_exists"
-
-
 class InvitationUsed(Conflict):
     """The invitation has been accepted already."""
 

@@ -11,6 +11,7 @@ from reactor_kernel.api import (
     Allow,
     AuthClient,
     BackgroundService,
+    CommandGroup,
     ConfigSection,
     EventType,
     Fallback,
@@ -201,6 +202,15 @@ class AuthPlugin:
         yield MetricCollector((MAILS_WAITING,), waiting)
         yield MetricCollector((CACHED,), lambda: auth.metrics.cached(len(auth.resolver.identities)))
         yield MetricCollector((KEYS_PUBLISHED, KEY_AGE), auth.measure_keys)
+
+    @hookimpl
+    def reactor_commands(self) -> Iterable[CommandGroup]:
+        yield CommandGroup("login", "reactor_auth.cli.sign_in:login", help="Sign in to a server", anywhere=True)
+        yield CommandGroup("logout", "reactor_auth.cli.sign_in:logout", help="End the sign-in", anywhere=True)
+        yield CommandGroup("whoami", "reactor_auth.cli.sign_in:whoami", help="Show who you are there", anywhere=True)
+        yield CommandGroup(
+            "auth", "reactor_auth.cli.group:auth", help="Users, organisations, keys and sessions", anywhere=True
+        )
 
     @hookimpl
     def reactor_started(self, ctx: PluginContext) -> None:

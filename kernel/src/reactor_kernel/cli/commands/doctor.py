@@ -14,7 +14,7 @@ from reactor_kernel.cli.output import printable
 from reactor_kernel.errors import BootError
 
 if TYPE_CHECKING:
-    from reactor_kernel.cli.client import AdminClient
+    from reactor_kernel.cli.client import Client
     from reactor_kernel.kernel import Kernel
 
 _WORDS = {"ok": "healthy", "warn": "degraded", "fail": "unhealthy"}
@@ -40,13 +40,13 @@ def command(invocation: Invocation) -> None:
     """
     checks = [Check("client", "ok", f"reactor {__version__}")]
     kernel = None
-    if invocation.flags.endpoint is None or invocation.has_project():
+    if not invocation.is_remote() or invocation.has_project():
         kernel = _manifest(invocation, checks)
-    if invocation.flags.endpoint is not None or kernel is not None:
+    if invocation.is_remote() or kernel is not None:
         client = invocation.client()
         if _server(invocation, client, checks):
             _server_probes(client, checks)
-        elif kernel is not None and invocation.flags.endpoint is None:
+        elif kernel is not None and not invocation.is_remote():
             _own_probes(kernel, checks)
     _report(invocation, checks)
 
@@ -71,7 +71,7 @@ def _manifest(invocation: Invocation, checks: list[Check]) -> Kernel | None:
     return kernel
 
 
-def _server(invocation: Invocation, client: AdminClient, checks: list[Check]) -> bool:
+def _server(invocation: Invocation, client: Client, checks: list[Check]) -> bool:
     """Ask the server for its health; tell whether there is one to ask for more."""
     try:
         health = client.request("GET", "/health", accept=(503,), retries=0)
@@ -79,7 +79,7 @@ def _server(invocation: Invocation, client: AdminClient, checks: list[Check]) ->
         if error.exit_code != NETWORK:
             checks.append(Check("server", "fail", error.message))
             return False
-        if invocation.flags.endpoint is None:
+        if not invocation.is_remote():
             checks.append(Check("server", "warn", f"{error.message}; the probes run in this process"))
         else:
             checks.append(Check("server", "fail", error.message))
@@ -99,7 +99,7 @@ def _server(invocation: Invocation, client: AdminClient, checks: list[Check]) ->
     return True
 
 
-def _server_probes(client: AdminClient, checks: list[Check]) -> None:
+def _server_probes(client: Client, checks: list[Check]) -> None:
     try:
         version = str(client.request("GET", "/_admin/version")["version"])
         report = client.request("GET", "/_admin/doctor", accept=(207,))

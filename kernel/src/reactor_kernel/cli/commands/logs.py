@@ -16,7 +16,7 @@ from reactor_kernel.cli.invocation import Invocation
 from reactor_kernel.cli.output import printable
 
 if TYPE_CHECKING:
-    from reactor_kernel.cli.client import AdminClient
+    from reactor_kernel.cli.client import Client
     from reactor_kernel.cli.output import Output
 
 _PATH = "/_admin/logs"
@@ -61,7 +61,7 @@ def command(
     return 0
 
 
-def _follow(invocation: Invocation, client: AdminClient, params: dict[str, str]) -> int:
+def _follow(invocation: Invocation, client: Client, params: dict[str, str]) -> int:
     """Write lines until Ctrl-C; reconnect with the id of the last line, and give up when the server stays away."""
     import httpx
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, dry_run: bool) -> None:
     """Apply what is pending in the database.
 
-    Works on the project's database directly, whether its server runs or not; with --endpoint it asks that server.
+    Works on the project's database directly, whether its server runs or not; where flags or environment name a server
+    it asks that.
     """
-    data = _remotely(invocation, dry_run) if invocation.flags.endpoint else _here(invocation, dry_run)
+    data = _remotely(invocation, dry_run) if invocation.is_remote() else _here(invocation, dry_run)
     invocation.emit(data, lambda: _human(data))
 
 

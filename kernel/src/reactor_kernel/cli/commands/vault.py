@@ -23,8 +23,8 @@ _SECRETS = "/_admin/vault/secrets"
 def command() -> None:
     """Read and write the project's secrets.
 
-    Works on the project's own vault in place. With --endpoint it asks that server, which also sees the change at once; a
-    server beside the files sees a change made in place after [vault] cache_ttl_secs at the latest.
+    Works on the project's own vault in place. Where flags or environment name a server it asks that, which also sees the
+    change at once; a server beside the files sees a change made in place after [vault] cache_ttl_secs at the latest.
     """
 
 
@@ -43,7 +43,7 @@ def _path(key: str) -> str:
 @click.pass_obj
 def list_(invocation: Invocation) -> None:
     """List the names of secrets and their newest versions."""
-    if invocation.flags.endpoint:
+    if invocation.is_remote():
         secrets = invocation.request("GET", _SECRETS)["secrets"]
     else:
         secrets = [{"name": name, "version": version} for name, version in _local(invocation).names()]
@@ -56,7 +56,7 @@ def list_(invocation: Invocation) -> None:
 @click.pass_obj
 def get(invocation: Invocation, key: str) -> None:
     """Show a secret. People get the bare value, so that it can be piped with -o human."""
-    data = invocation.request("GET", _path(key)) if invocation.flags.endpoint else _read(_local(invocation), key)
+    data = invocation.request("GET", _path(key)) if invocation.is_remote() else _read(_local(invocation), key)
     invocation.emit(data, lambda: str(data["value"]))
 
 
@@ -84,7 +84,7 @@ def set_(invocation: Invocation, key: str, value: str) -> None:
     scripts: arguments are visible to other processes.
     """
     content = _content(value)
-    if invocation.flags.endpoint:
+    if invocation.is_remote():
         text, is_base64 = _text(content)
         invocation.request("PUT", _path(key), body={"value": text, "is_base64": is_base64})
     else:
@@ -107,7 +107,7 @@ def _content(value: str) -> bytes:
 def unset(invocation: Invocation, key: str) -> None:
     """Remove a secret with all its versions."""
     invocation.confirm(f"removing the secret {key} with all its versions")
-    if invocation.flags.endpoint:
+    if invocation.is_remote():
         invocation.request("DELETE", _path(key))
     else:
         _local(invocation).delete(key)
@@ -119,7 +119,7 @@ def unset(invocation: Invocation, key: str) -> None:
 @click.pass_obj
 def rotate(invocation: Invocation, key_name: str) -> None:
     """Add a version to a named encryption key; what older versions encrypted stays readable."""
-    if invocation.flags.endpoint:
+    if invocation.is_remote():
         version = int(invocation.request("POST", "/_admin/vault/rotate", body={"key_name": key_name})["new_version"])
     else:
         version = _local(invocation).rotate(key_name)

@@ -18,7 +18,7 @@ def command(invocation: Invocation) -> None:
 
     A server that is not there is no failure: its version is then unknown and `compatible` is null.
     """
-    server = _server(invocation) if invocation.flags.endpoint or invocation.has_project() else None
+    server = _server(invocation) if invocation.is_remote() or invocation.has_project() else None
     theirs = server["version"] if server else None
     compatible = None if theirs is None else theirs.split(".")[0] == __version__.split(".")[0]
     data: dict[str, Any] = {

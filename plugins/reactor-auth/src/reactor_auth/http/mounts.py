@@ -27,6 +27,7 @@ from reactor_auth.http import (
     user_routes,
     verify_routes,
 )
+from reactor_auth.http.admin_mounts import admin_mounts
 from reactor_kernel.api import Access, MethodRule, Mount
 
 
@@ -125,3 +126,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
     yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)
+    yield from admin_mounts(auth)

@@ -24,7 +24,6 @@ from reactor_auth.org_errors import (
     InvitationEmailMismatch,
     InvitationNotFound,
     InvitationUsed,
-    MembershipExists,
 )
 from reactor_auth.permissions import ADMIN, INVITATIONS_READ, INVITATIONS_WRITE, MEMBER, OWNER
 from reactor_auth.queries import invitations as sql

@@ -1,0 +1,1 @@
+"""Identity on the command line: `reactor login`, `logout`, `whoami` and the group `reactor auth`."""
