@@ -15,7 +15,7 @@ from reactor_auth import changes, emails, limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
-from reactor_auth.errors import RoleNotFound, TooManyAttempts, UserNotFound
+from reactor_auth.errors import MembershipExists, RoleNotFound, TooManyAttempts, UserNotFound
 from reactor_auth.events import InvitationChanged, MemberChanged
 from reactor_auth.limits import RateLimiter
 from reactor_auth.mail.mailer import Mailer
