@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def code(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["code"]) if answer.status_code >= 400 else "ok"

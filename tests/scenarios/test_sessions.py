@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+
 
 def code(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["code"]) if answer.status_code >= 400 else "ok"
