@@ -97,6 +97,20 @@ def test_the_well_known_tree_is_open_to_plugins(parts: Callable[..., Any]) -> No
     assert [route.plugin for route in app.routes() if route.path == mount.path] == ["shop"]
 
 
+def test_a_plugin_owns_its_further_prefixes_too(serve: Callable[..., Any]) -> None:
+    class Site:
+        def on_get(self, req: Any, resp: Any) -> None:
+            resp.text = f"page {req.path}"
+
+    mount = Mount("/_shop/v1/till", Get(), access=Access.PUBLIC)
+    extra = {"shop": ("/_shop/v1",)}
+    served = serve(mount, extra_prefixes=extra, fallback=[("shop", Fallback(Site()))])
+    assert served.client.get("/_shop/v1/till").status_code == 200
+    # What a prefix owns never falls through to the sites.
+    assert served.client.get("/_shop/v1/none").json()["error"]["code"] == "not_found"
+    assert served.client.get("/_shop/v10").text == "page /_shop/v10"
+
+
 def test_the_merged_document_says_what_is_mounted(serve: Callable[..., Any]) -> None:
     served = serve(Mount("/shop/v1/files/{key:path}", Get(), access=Access.USER))
     merged = served.client.get("/_api/openapi.json").json()

@@ -7,6 +7,7 @@ from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
 from reactor_kernel.contracts.commands import CommandContext
 from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
+from reactor_kernel.contracts.operators import Operators
 from reactor_kernel.contracts.permissions import grants, permission_matches
 from reactor_kernel.contracts.runtime import (
     Clock,
@@ -32,6 +33,7 @@ __all__ = [
     "IdentityKind",
     "Leader",
     "MetricsRegistry",
+    "Operators",
     "OrgRef",
     "Project",
     "RawResult",

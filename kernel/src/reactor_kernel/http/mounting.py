@@ -136,7 +136,9 @@ def _rule(mount: Mount, method: str, parts: HttpParts) -> Rule:
 
 
 def _prefix(owner: str, mount: Mount, parts: HttpParts, faults: list[Fault]) -> str:
-    allowed: Sequence[str] = KERNEL_PREFIXES if owner == "kernel" else [parts.prefixes[owner]]
+    allowed: Sequence[str] = (
+        KERNEL_PREFIXES if owner == "kernel" else [parts.prefixes[owner], *parts.extra_prefixes.get(owner, ())]
+    )
     for prefix in allowed:
         if mount.path == prefix or mount.path.startswith(prefix + "/"):
             return prefix

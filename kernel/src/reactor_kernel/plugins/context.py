@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reactor_kernel.contracts.db import Database
+from reactor_kernel.contracts.operators import Operators
 from reactor_kernel.contracts.runtime import Clock, EventLog, Leader, MetricsRegistry, Project, Services, Vault
 from reactor_kernel.plugins.info import PluginInfo
 
@@ -28,6 +29,7 @@ class PluginContext:
         clock: time.
         leader: which tasks this process leads.
         permissions: every permission the enabled plugins declared, with its meaning.
+        operators: the rules for platform operators.
     """
 
     info: PluginInfo
@@ -42,3 +44,4 @@ class PluginContext:
     clock: Clock
     leader: Leader
     permissions: dict[str, str]
+    operators: Operators
