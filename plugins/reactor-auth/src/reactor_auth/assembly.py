@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from reactor_auth.audit import AuditLog
     from reactor_auth.limits import RateLimiter
     from reactor_auth.service.accounts import Accounts
+    from reactor_auth.service.identities import Identities
     from reactor_auth.service.members import Members
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.sessions import Sessions
+    from reactor_auth.service.social import Social
 
 
 class Auth:
@@ -111,6 +113,31 @@ class Auth:
         from reactor_auth.service.members import Members
 
         return Members(self.db, self.clock, self.audit, self.changes)
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Accounts at other providers."""
+        from reactor_auth.service.identities import Identities
+
+        return Identities(self.config, self.db, self.clock, self.audit)
+
+    @cached_property
+    def social(self) -> Social:
+        """Sign-ins with other providers."""
+        from reactor_auth.service.social import Social
+
+        return Social(
+            self.config,
+            self.prefix,
+            self.db,
+            self.clock,
+            self.sealer,
+            self.sessions,
+            self.identities,
+            self.limiter,
+            self.audit,
+            self.log,
+        )
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

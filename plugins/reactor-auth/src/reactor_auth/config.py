@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from reactor_auth import redirects
+from reactor_auth.config_social import SocialConfig, problems_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class LimitsConfig:
     login_per_address: int = field(default=30, metadata={"doc": "sign-ins per client address", "min": 0})
     signup_per_address: int = field(default=5, metadata={"doc": "sign-ups per client address", "min": 0})
     refresh_per_session: int = field(default=60, metadata={"doc": "refreshes per session", "min": 0})
+    social_per_address: int = field(
+        default=60, metadata={"doc": "steps of sign-ins with other providers per client address", "min": 0}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,15 @@ class AuthConfig:
         default=10,
         metadata={"doc": "how long a used refresh token still gives the same successor", "min": 0, "max": 120},
     )
+    social: Mapping[str, SocialConfig] = field(default_factory=dict)
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     require_verified_email: bool = field(default=False, metadata={"doc": "not supported by this version"})
+    site_url: str | None = field(
+        default=None, metadata={"doc": "the front end that links in mails lead to; public_url where there is none"}
+    )
+    redirect_allow_list: tuple[str, ...] = field(
+        default=(), metadata={"doc": "where else a browser may be sent: origin and beginning of the path"}
+    )
     password: PasswordConfig = field(default_factory=PasswordConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     smtp: SmtpConfig | None = None
@@ -73,6 +86,15 @@ class AuthConfig:
         reason = _url_problem(self.public_url)
         if reason:
             yield "public_url", reason
+        if self.site_url is not None:
+            reason = _url_problem(self.site_url)
+            if reason:
+                yield "site_url", reason
+        for index, entry in enumerate(self.redirect_allow_list):
+            reason = redirects.entry_problem(entry)
+            if reason:
+                yield f"redirect_allow_list[{index}]", reason
+        yield from problems_of(self.social)
         for key in ("jwt_issuer", "jwt_audience"):
             if not getattr(self, key):
                 yield key, "must not be empty"
@@ -92,6 +114,11 @@ class AuthConfig:
     def base_url(self) -> str:
         """`public_url` without a trailing slash."""
         return self.public_url.rstrip("/")
+
+    @property
+    def front_url(self) -> str:
+        """`site_url`, else `public_url`, without a trailing slash."""
+        return (self.site_url or self.public_url).rstrip("/")
 
 
 def _data_key_problem(value: str) -> str | None:

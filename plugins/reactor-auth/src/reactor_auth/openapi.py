@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_auth import openapi_social
+
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
@@ -15,10 +17,14 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str) -> Json:
     """Return paths, schemas and tag."""
+    parts: list[Json] = [{f"{prefix}{path}": methods for path, methods in {**_paths(), **openapi_social.PATHS}.items()}]
+    schemas = {**_schemas(), **openapi_social.SCHEMAS}
     return {
-        "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
-        "paths": {f"{prefix}{path}": methods for path, methods in _paths().items()},
-        "components": {"schemas": _schemas()},
+        "tags": [
+            {"name": "auth", "description": "Users, sessions, organisations, roles and permissions"},
+        ],
+        "paths": {path: item for part in parts for path, item in part.items()},
+        "components": {"schemas": schemas},
     }
 
 

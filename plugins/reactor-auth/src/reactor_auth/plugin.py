@@ -64,7 +64,7 @@ class AuthPlugin:
     def reactor_config_section(self) -> Iterable[ConfigSection]:
         yield ConfigSection(
             AuthConfig,
-            secrets=("data_key", "smtp.password"),
+            secrets=("data_key", "smtp.password", "social.*.client_secret"),
             initial=('public_url = "http://127.0.0.1:8000"',),
             generate={"data_key": Generated("auth/data-key")},
             examples=(

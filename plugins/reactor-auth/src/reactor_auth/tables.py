@@ -185,3 +185,6 @@ rate_windows = Table(
     Column("previous_hits", Integer, nullable=False),
 )
 Index("rate_windows_window_start_idx", rate_windows.c.window_start)
+
+# The tables of other modules belong to this metadata as well; they need what is above.
+from reactor_auth import tables_identities, tables_operators  # noqa: E402, F401

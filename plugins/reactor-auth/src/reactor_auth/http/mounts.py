@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
-from reactor_auth.http import key_routes, org_routes, permission_routes, session_routes, user_routes
+from reactor_auth.http import (
+    key_routes,
+    org_routes,
+    permission_routes,
+    session_routes,
+    social_routes,
+    user_routes,
+)
 from reactor_kernel.api import Access, Mount
 
 
@@ -19,6 +26,10 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/token": session_routes.TokenResource(auth),
         # Public, because a refresh token in the body is a credential too.
         "/logout": session_routes.LogoutResource(auth),
+        "/authorize": social_routes.SocialAuthorizeResource(auth),
+        "/callback": social_routes.CallbackResource(auth),
+        "/callback/{provider}": social_routes.CallbackResource(auth),
+        "/providers": social_routes.ProvidersResource(auth),
         "/keys": keys,
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": key_routes.DiscoveryResource(auth),
@@ -28,6 +39,9 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     signed_in: dict[str, object] = {
         "/me": user_routes.MeResource(auth),
         "/user": user_routes.UserResource(auth),
+        "/user/identities": social_routes.IdentitiesResource(auth),
+        "/user/identities/{identity}": social_routes.IdentityResource(auth),
+        "/user/identities/{identity}/link": social_routes.LinkResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
         "/orgs/{ref}/roles": org_routes.OrgRolesResource(auth),
