@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reactor_auth.service.accounts import Accounts
     from reactor_auth.service.identities import Identities
     from reactor_auth.service.members import Members
+    from reactor_auth.service.operators import Operators
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.sessions import Sessions
@@ -37,6 +38,7 @@ class Auth:
         self.clock = ctx.clock
         self.log = ctx.log
         self.prefix = ctx.info.url_prefix
+        self.operator_rules = ctx.operators
         self.sealer = Sealer(config.data_key_bytes)
         self.keys = SigningKeys(ctx.db, self.sealer, ctx.clock, ctx.log)
         self.tokens = AccessTokens(config, self.keys, ctx.clock)
@@ -75,7 +77,15 @@ class Auth:
             self.limiter,
             self.audit,
             self.changes,
+            operator_secs=self.operator_rules.session_ttl_secs if self.operator_rules.enabled else 0,
         )
+
+    @cached_property
+    def operators(self) -> Operators:
+        """Platform operators."""
+        from reactor_auth.service.operators import Operators
+
+        return Operators(self.db, self.clock, self.audit, self.sessions)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -32,7 +32,7 @@ class UserDeleted:
 
 @dataclass(frozen=True, slots=True)
 class SessionRevoked:
-    """Sessions of a user ended. `reason` is logout, password_changed, user_deleted or reuse_detected."""
+    """Sessions of a user ended. `reason` is logout, password_changed, user_deleted, operator_demoted or reuse_detected."""
 
     user_id: str
     session_ids: list[str]

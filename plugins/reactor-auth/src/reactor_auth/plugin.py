@@ -47,6 +47,7 @@ class AuthPlugin:
         version=__version__,
         api=(1, 0),
         summary="Users, sessions, organisations, roles and permissions",
+        extra_prefixes=("/_ops/v1/operators", "/_ops/v1/audit"),
     )
 
     def __init__(self) -> None:
@@ -121,7 +122,7 @@ class AuthPlugin:
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
         from reactor_auth.openapi import document
 
-        yield OpenApiFragment(document(ctx.info.url_prefix))
+        yield OpenApiFragment(document(ctx.info.url_prefix, operators=ctx.operators.enabled))
 
     @hookimpl
     def reactor_identify(self, ctx: PluginContext, request: falcon.Request) -> Identity | None:

@@ -90,6 +90,10 @@ class Resolver:
         return _identity(verified, found, named=org is not None)
 
 
+def _scopes(claim: object) -> frozenset[str]:
+    return frozenset(map(str, claim)) if isinstance(claim, list) else frozenset()
+
+
 def _identity(verified: Verified, found: RawResult, *, named: bool) -> Identity:
     if not found.rows:
         raise InvalidCredential("the access token's user does not exist")
@@ -113,6 +117,7 @@ def _identity(verified: Verified, found: RawResult, *, named: bool) -> Identity:
         org_id=None if org_id is None else org_id.decode(),
         org_role=None if role is None else role.decode(),
         permissions=frozenset(msgspec.json.decode(permissions, type=list[str])) if permissions else frozenset(),
+        scopes=_scopes(verified.claims.raw.get("scopes")),
         claims=verified.claims.raw,
         session_id=str(verified.session_id),
     )

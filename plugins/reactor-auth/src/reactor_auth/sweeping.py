@@ -7,6 +7,7 @@ from datetime import timedelta
 from reactor_auth.assembly import Auth
 from reactor_auth.limits import WINDOW
 from reactor_auth.queries import identities as identities_sql
+from reactor_auth.queries import operators as operators_sql
 from reactor_auth.queries import sweep as sql
 from reactor_auth.tokens import LEEWAY_SECS
 from reactor_kernel.api import StopSignal
@@ -41,6 +42,7 @@ class Sweeper:
         for statement in (
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
+            operators_sql.old_entries(now - timedelta(days=self._auth.operator_rules.audit_retention_days), STEP_ROWS),
             identities_sql.expired_states(now, STEP_ROWS),
             sql.old_windows(now - 3 * WINDOW, STEP_ROWS),
         ):

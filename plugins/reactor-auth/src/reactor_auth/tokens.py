@@ -60,13 +60,23 @@ class AccessTokens:
         self._clock = clock
 
     def issue(
-        self, signer: Signer, user: User, session_id: UUID, amr: Sequence[str], orgs: Sequence[UUID]
+        self,
+        signer: Signer,
+        user: User,
+        session_id: UUID,
+        amr: Sequence[str],
+        orgs: Sequence[UUID],
+        *,
+        scopes: Sequence[str] = (),
+        not_after: datetime | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires."""
+        """Sign a token for a session; return it with the instant it expires, which is `not_after` at the latest."""
         from joserfc import jws
 
         issued = int(self._clock.now().timestamp())
         expires = issued + self._config.access_ttl_secs
+        if not_after is not None:
+            expires = min(expires, int(not_after.timestamp()))
         claims: dict[str, Any] = {
             "sub": f"user_{user.id}",
             "iss": self._config.jwt_issuer,
@@ -81,6 +91,8 @@ class AccessTokens:
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
+        if scopes:
+            claims["scopes"] = list(scopes)
         header = {"typ": "JWT", "alg": ALGORITHM, "kid": signer.kid}
         token = jws.serialize_compact(header, msgspec.json.encode(claims), signer.key, algorithms=[ALGORITHM])
         return token, datetime.fromtimestamp(expires, UTC)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
     key_routes,
+    operator_routes,
     org_routes,
     permission_routes,
     session_routes,
@@ -14,6 +15,24 @@ from reactor_auth.http import (
     user_routes,
 )
 from reactor_kernel.api import Access, Mount
+
+OPS_PREFIX = "/_ops/v1"
+
+
+def operator_mounts(auth: Auth) -> Iterator[Mount]:
+    """Yield the operators' surface twice, where `[ops]` allows it; its resources check their callers themselves."""
+    if not auth.operator_rules.enabled:
+        return
+    resources: dict[str, object] = {
+        "/operators/status": operator_routes.OperatorStatusResource(auth),
+        "/operators/bootstrap": operator_routes.OperatorBootstrapResource(auth),
+        "/operators/promote": operator_routes.OperatorPromoteResource(auth),
+        "/operators/demote": operator_routes.OperatorDemoteResource(auth),
+    }
+    for path, resource in resources.items():
+        for prefix in (auth.prefix, OPS_PREFIX):
+            yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
+    yield Mount(f"{OPS_PREFIX}/audit", operator_routes.OperatorAuditResource(auth), access=Access.PUBLIC)
 
 
 def mounts(auth: Auth) -> Iterator[Mount]:
@@ -55,3 +74,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     }
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
+    yield from operator_mounts(auth)

@@ -51,6 +51,7 @@ def presented(token_hash: bytes) -> Select[Any]:
             refresh_tokens.c.successor_sealed,
             sessions.c.id.label("session_id"),
             sessions.c.amr,
+            sessions.c.created_at.label("session_created_at"),
             sessions.c.revoked_at,
             *USER_COLUMNS,
         )

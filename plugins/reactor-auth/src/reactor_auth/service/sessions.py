@@ -20,6 +20,7 @@ from reactor_auth.model import Caller, Origin, Scope, Tokens, User
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
+from reactor_auth.service.platform import platform_scopes_of
 from reactor_auth.service.rows import user_of
 from reactor_auth.signing import Signer, SigningKeys
 from reactor_auth.tokens import MAX_ORGS_CLAIMED, AccessTokens, digest, new_refresh_token
@@ -35,6 +36,8 @@ class Grant:
     amr: tuple[str, ...]
     orgs: tuple[UUID, ...]
     refresh_token: str
+    scopes: tuple[str, ...] = ()
+    scopes_end: datetime | None = None
 
 
 class Sessions:
@@ -51,7 +54,9 @@ class Sessions:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        operator_secs: int = 0,
     ) -> None:
+        self._operator_secs = operator_secs
         self._config = config
         self._db = db
         self._clock = clock
@@ -74,12 +79,21 @@ class Sessions:
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token)
+        scopes, scopes_end = self._platform_scopes(tx, user.id, now, now)
+        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, scopes, scopes_end)
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
-        access_token, expires_at = self._tokens.issue(signer, grant.user, grant.session_id, grant.amr, grant.orgs)
+        access_token, expires_at = self._tokens.issue(
+            signer,
+            grant.user,
+            grant.session_id,
+            grant.amr,
+            grant.orgs,
+            scopes=grant.scopes,
+            not_after=grant.scopes_end,
+        )
         seconds = max(0, int((expires_at - now).total_seconds()))
         return Tokens(access_token, grant.refresh_token, expires_at, seconds)
 
@@ -119,7 +133,9 @@ class Sessions:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        return Grant(user_of(row), row.session_id, tuple(row.amr), self._orgs(tx, row.id), successor)
+        scopes, scopes_end = self._platform_scopes(tx, row.id, row.session_created_at, now)
+        amr, orgs = tuple(row.amr), self._orgs(tx, row.id)
+        return Grant(user_of(row), row.session_id, amr, orgs, successor, scopes, scopes_end)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
@@ -196,6 +212,16 @@ class Sessions:
         expires_at = now + timedelta(seconds=self._config.refresh_ttl_secs)
         tx.execute(sql.insert_refresh_token(token_id, session_id, digest(token), now, expires_at))
         return token
+
+    def _platform_scopes(
+        self, tx: Tx, user_id: UUID, since: datetime, now: datetime
+    ) -> tuple[tuple[str, ...], datetime | None]:
+        """Return an operator's scopes and when they end: some time after signing in, however often it refreshes."""
+        end = since + timedelta(seconds=self._operator_secs)
+        if now >= end:
+            return (), None
+        scopes = tuple(sorted(platform_scopes_of(tx, user_id)))
+        return scopes, end if scopes else None
 
     def _orgs(self, tx: Tx, user_id: UUID) -> tuple[UUID, ...]:
         return tuple(tx.execute(org_sql.newest_ids_of_user(user_id, MAX_ORGS_CLAIMED)).scalars())
