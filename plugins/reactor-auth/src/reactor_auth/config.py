@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from reactor_auth import redirects
 from reactor_auth.config_social import SocialConfig, problems_of
 
+MIN_SECRET = 32
+
 
 @dataclass(frozen=True, slots=True)
 class PasswordConfig:
@@ -52,9 +54,9 @@ class AuthConfig:
     """What `[auth]` may say."""
 
     data_key: str = field(
-        repr=False, metadata={"doc": "base64 of 32 bytes; encrypts signing keys and short-lived secrets"}
+        default="", repr=False, metadata={"doc": "base64 of 32 bytes; encrypts signing keys and short-lived secrets"}
     )
-    public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
+    public_url: str = field(default="", metadata={"doc": "the URL clients reach this server under"})
     jwt_issuer: str = field(default="reactor-auth", metadata={"doc": "the `iss` claim"})
     jwt_audience: str = field(default="reactor", metadata={"doc": "the `aud` claim"})
     access_ttl_secs: int = field(default=3600, metadata={"doc": "life of an access token", "min": 60, "max": 86400})
@@ -64,6 +66,15 @@ class AuthConfig:
     refresh_reuse_grace_secs: int = field(
         default=10,
         metadata={"doc": "how long a used refresh token still gives the same successor", "min": 0, "max": 120},
+    )
+    url: str | None = field(
+        default=None,
+        metadata={"doc": "where identity runs, if not in this process: then nothing but a client of it runs here"},
+    )
+    internal_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={"doc": "what the processes of one platform share; mounts the internal routes, or opens them at url"},
     )
     social: Mapping[str, SocialConfig] = field(default_factory=dict)
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
@@ -80,12 +91,16 @@ class AuthConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong beyond types, as (key, reason)."""
-        reason = _data_key_problem(self.data_key)
-        if reason:
-            yield "data_key", reason
-        reason = _url_problem(self.public_url)
-        if reason:
-            yield "public_url", reason
+        if self.internal_secret is not None and len(self.internal_secret) < MIN_SECRET:
+            yield "internal_secret", f"must have at least {MIN_SECRET} characters; make one with: openssl rand -hex 32"
+        if self.url is not None:
+            reason = _url_problem(self.url)
+            if reason:
+                yield "url", reason
+            if self.internal_secret is None:
+                yield "internal_secret", "required where identity runs at another url; the same as there"
+        else:
+            yield from self._own_problems()
         if self.site_url is not None:
             reason = _url_problem(self.site_url)
             if reason:
@@ -104,6 +119,17 @@ class AuthConfig:
             yield "require_verified_email", "needs e-mail, which is not supported by this version of reactor-auth"
         if self.smtp is not None:
             yield "smtp", "[auth.smtp] is not supported by this version of reactor-auth; remove the section"
+
+    def _own_problems(self) -> Iterator[tuple[str, str]]:
+        for key in ("data_key", "public_url"):
+            if not getattr(self, key):
+                yield key, f"required; set it under [auth] or as REACTOR_AUTH__{key.upper()}"
+        reason = _data_key_problem(self.data_key) if self.data_key else None
+        if reason:
+            yield "data_key", reason
+        reason = _url_problem(self.public_url) if self.public_url else None
+        if reason:
+            yield "public_url", reason
 
     @property
     def data_key_bytes(self) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reactor_auth import openapi_operators, openapi_social
+from reactor_auth import openapi_internal, openapi_operators, openapi_social
 
 Json = dict[str, Any]
 
@@ -15,13 +15,16 @@ _ANY_OBJECT: Json = {"type": "object", "additionalProperties": True}
 _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 
-def document(prefix: str, *, operators: bool = True) -> Json:
-    """Return paths, schemas and tags; `operators` says whether that surface is mounted."""
+def document(prefix: str, *, operators: bool = True, internal: bool = False) -> Json:
+    """Return paths, schemas and tags; `operators` and `internal` say whether those surfaces are mounted."""
     parts: list[Json] = [{f"{prefix}{path}": methods for path, methods in {**_paths(), **openapi_social.PATHS}.items()}]
     schemas = {**_schemas(), **openapi_social.SCHEMAS}
     if operators:
         parts.append(openapi_operators.paths(prefix))
         schemas |= openapi_operators.SCHEMAS
+    if internal:
+        parts.append(openapi_internal.paths(prefix))
+        schemas |= openapi_internal.SCHEMAS
     return {
         "tags": [
             {"name": "auth", "description": "Users, sessions, organisations, roles and permissions"},

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from reactor_auth.assembly import Auth
     from reactor_auth.http.credentials import Credentials
+    from reactor_auth.remote import RemoteAuthClient
 
 
 class AuthPlugin:
@@ -47,12 +48,23 @@ class AuthPlugin:
         version=__version__,
         api=(1, 0),
         summary="Users, sessions, organisations, roles and permissions",
-        extra_prefixes=("/_ops/v1/operators", "/_ops/v1/audit"),
+        extra_prefixes=("/_internal", "/_ops/v1/operators", "/_ops/v1/audit"),
     )
 
     def __init__(self) -> None:
         self._made: Auth | None = None
         self._credentials: Credentials | None = None
+        self._remote_made: RemoteAuthClient | None = None
+
+    def _remote(self, ctx: PluginContext) -> RemoteAuthClient | None:
+        """Return the client of the server at `[auth] url`; None where identity runs in this process."""
+        if ctx.config.url is None:
+            return None
+        if self._remote_made is None:
+            from reactor_auth.remote import RemoteAuthClient
+
+            self._remote_made = RemoteAuthClient(ctx.config, ctx.info.url_prefix, ctx.clock, ctx.log)
+        return self._remote_made
 
     def _auth(self, ctx: PluginContext) -> Auth:
         if self._made is None:
@@ -65,7 +77,7 @@ class AuthPlugin:
     def reactor_config_section(self) -> Iterable[ConfigSection]:
         yield ConfigSection(
             AuthConfig,
-            secrets=("data_key", "smtp.password", "social.*.client_secret"),
+            secrets=("data_key", "smtp.password", "internal_secret", "social.*.client_secret"),
             initial=('public_url = "http://127.0.0.1:8000"',),
             generate={"data_key": Generated("auth/data-key")},
             examples=(
@@ -75,7 +87,10 @@ class AuthPlugin:
         )
 
     @hookimpl
-    def reactor_schema(self) -> Iterable[SchemaBranch]:
+    def reactor_schema(self, ctx: PluginContext) -> Iterable[SchemaBranch]:
+        if ctx.config.url is not None:
+            return
+
         def tables() -> object:
             from reactor_auth.tables import metadata
 
@@ -85,6 +100,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_migrations(self, ctx: PluginContext) -> Iterable[MigrationStep]:
+        if ctx.config.url is not None:
+            return
         from reactor_auth.signing import STEP
 
         yield MigrationStep(STEP, self._auth(ctx).keys.ensure)
@@ -103,6 +120,10 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:
+        remote = self._remote(ctx)
+        if remote is not None:
+            yield ServiceProvider(AuthClient, lambda: remote)
+            return
         auth = self._auth(ctx)
 
         def client() -> AuthClient:
@@ -114,18 +135,26 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount | Fallback]:
+        if ctx.config.url is not None:
+            return ()
         from reactor_auth.http.mounts import mounts
 
         return mounts(self._auth(ctx))
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
+        if ctx.config.url is not None:
+            return
         from reactor_auth.openapi import document
 
-        yield OpenApiFragment(document(ctx.info.url_prefix, operators=ctx.operators.enabled))
+        internal = ctx.config.internal_secret is not None
+        yield OpenApiFragment(document(ctx.info.url_prefix, operators=ctx.operators.enabled, internal=internal))
 
     @hookimpl
     def reactor_identify(self, ctx: PluginContext, request: falcon.Request) -> Identity | None:
+        remote = self._remote_made
+        if remote is not None:
+            return remote.identify(request)
         credentials = self._credentials
         if credentials is None:
             from reactor_auth.http.credentials import Credentials
@@ -139,6 +168,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_background(self, ctx: PluginContext) -> Iterable[BackgroundService]:
+        if ctx.config.url is not None:
+            return
         auth = self._auth(ctx)
 
         def sweep(stop: StopSignal) -> None:
@@ -150,6 +181,10 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
+        remote = self._remote(ctx)
+        if remote is not None:
+            yield Probe("auth server", remote.probe)
+            return
         from reactor_auth import probes
 
         auth = self._auth(ctx)
@@ -158,6 +193,10 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
+        remote = self._remote(ctx)
+        if remote is not None:
+            yield HealthCheck(remote.health)
+            return
         from reactor_auth import probes
 
         auth = self._auth(ctx)
@@ -165,6 +204,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
+        if ctx.config.url is not None:
+            return
         from reactor_auth.metrics import CACHED
 
         auth = self._auth(ctx)
@@ -172,6 +213,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_started(self, ctx: PluginContext) -> None:
+        if ctx.config.url is not None:
+            return
         import threading
 
         # In a thread of its own: the server already answers, and the first sign-in need not wait for imports.

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from reactor_auth.config import AuthConfig
 from reactor_auth.errors import TokenExpired
 from reactor_auth.model import User
-from reactor_auth.signing import ALGORITHM, Signer, SigningKeys
+from reactor_auth.signing import ALGORITHM, Signer
 from reactor_kernel.api import Claims, Clock, InvalidCredential
 
 if TYPE_CHECKING:
@@ -51,10 +51,18 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
+class Verifiers(Protocol):
+    """Where public keys come from."""
+
+    def verifier(self, kid: str) -> RSAKey | None:
+        """Return the public key `kid`, or None for an unknown one."""
+        ...
+
+
 class AccessTokens:
     """Issues and verifies access tokens."""
 
-    def __init__(self, config: AuthConfig, keys: SigningKeys, clock: Clock) -> None:
+    def __init__(self, config: AuthConfig, keys: Verifiers, clock: Clock) -> None:
         self._config = config
         self._keys = keys
         self._clock = clock

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    internal_routes,
     key_routes,
     operator_routes,
     org_routes,
@@ -33,6 +34,18 @@ def operator_mounts(auth: Auth) -> Iterator[Mount]:
         for prefix in (auth.prefix, OPS_PREFIX):
             yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
     yield Mount(f"{OPS_PREFIX}/audit", operator_routes.OperatorAuditResource(auth), access=Access.PUBLIC)
+
+
+def internal_mounts(auth: Auth) -> Iterator[Mount]:
+    """Yield the internal routes where there is a secret for them; it stands beside a user's credential, so they check it."""
+    if auth.config.internal_secret is None:
+        return
+    secret = internal_routes.InternalSecret(auth.config.internal_secret)
+    resolve = internal_routes.ResolveContextResource(auth, secret)
+    yield Mount("/_internal/resolve_ctx", resolve, access=Access.PUBLIC)
+    yield Mount(f"{auth.prefix}/_internal/resolve_ctx", resolve, access=Access.PUBLIC)
+    user = internal_routes.InternalUserResource(auth, secret)
+    yield Mount(f"{auth.prefix}/users/{{user_id}}", user, access=Access.PUBLIC)
 
 
 def mounts(auth: Auth) -> Iterator[Mount]:
@@ -75,3 +88,4 @@ def mounts(auth: Auth) -> Iterator[Mount]:
     for path, resource in signed_in.items():
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
     yield from operator_mounts(auth)
+    yield from internal_mounts(auth)
