@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,12 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/plugins/*/pyprojec
 # What a plugin's own tests need beside the kernel; a plugin never imports another, but may require one to boot.
 REQUIRES = {"reactor-data": ["reactor-auth"]}
 CONFORMANCE = "reactor-plugin-conformance"
-TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout"]
+TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist", "aiosmtpd"]
+# Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
+WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
+# Files stay whole, since their tests share servers and databases.
+PYTEST = ["pytest", "-q", "--timeout=300"]
+SPREAD = ["-n", WORKERS, "--dist", "loadfile"]
 CONSTRAINTS = str(ROOT / "constraints.txt")
 # Folders of tests/ that the sessions docs and budget run.
 OWN_SESSIONS = ["--ignore=tests/docs", "--ignore=tests/boot"]
@@ -27,29 +33,39 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
 
 
+_built: dict[Path, Path] = {}
+
+
 def wheels(session: nox.Session, *folders: Path) -> list[str]:
-    """Build the folders' wheels once per run and return their paths."""
-    target = ROOT / "build" / "wheels" / session.name.replace("(", "-").replace(")", "").replace("'", "")
-    shutil.rmtree(target, ignore_errors=True)
-    session.install("build")
-    for folder in folders:
-        session.run("python", "-m", "build", "--wheel", "--outdir", str(target), str(folder), silent=True)
-    return [str(path) for path in sorted(target.glob("*.whl"))]
+    """Return the paths of the folders' wheels; each is built once per run, by the session that needs it first."""
+    target = ROOT / "build" / "wheels"
+    if not _built:
+        shutil.rmtree(target, ignore_errors=True)
+    missing = [folder for folder in folders if folder not in _built]
+    if missing:
+        session.install("-c", CONSTRAINTS, "build", "hatchling")
+    for folder in missing:
+        place = target / folder.name
+        command = ["python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(folder)]
+        session.run(*command, silent=True)
+        [_built[folder]] = place.glob("*.whl")
+    return [str(_built[folder]) for folder in folders]
 
 
 def install(session: nox.Session, *folders: Path, extras: str = "") -> None:
     """Install distributions as built wheels, so that a file missing from a wheel fails the tests."""
     built = wheels(session, *folders)
+    if any(Path(session.virtualenv.location).glob("lib/python*/site-packages/reactor_*")):
+        # The version does not change between two runs, so pip would keep what an earlier run installed.
+        session.install("--force-reinstall", "--no-deps", *built)
     session.install(
         "-c", CONSTRAINTS, *TEST_TOOLS, *(f"{wheel}{extras if 'reactor_kernel' in wheel else ''}" for wheel in built)
     )
-    # The version does not change between two runs, so pip would keep what an earlier run installed.
-    session.install("--force-reinstall", "--no-deps", *built)
 
 
-def pytest(session: nox.Session, *paths: str, env: dict[str, str] | None = None) -> None:
+def pytest(session: nox.Session, *paths: str, spread: bool = True) -> None:
     """Run pytest with a bound on each test, so that a hang is a failure and not a lost run."""
-    session.run("pytest", "-q", "--timeout=300", *paths, *session.posargs, env=env)
+    session.run(*PYTEST, *(SPREAD if spread else []), *paths, *session.posargs)
 
 
 @nox.session
@@ -95,18 +111,8 @@ def external(session: nox.Session) -> None:
     runner = str(ROOT / ".ci" / "with-postgres-15")
     composed = ["tests", *(str(folder / "tests") for folder in EXAMPLES)]
     for folders in (*([f"plugins/{name}/tests"] for name in PLUGINS), composed):
-        session.run(
-            runner,
-            "pytest",
-            "-q",
-            "--timeout=300",
-            "-m",
-            "not slow",
-            *OWN_SESSIONS,
-            *folders,
-            *session.posargs,
-            external=True,
-        )
+        options = [*SPREAD, "-m", "not slow", "--ignore-glob=*/tests/unit", *OWN_SESSIONS]
+        session.run(runner, *PYTEST, *options, *folders, *session.posargs, external=True)
 
 
 @nox.session
@@ -131,11 +137,11 @@ def docs(session: nox.Session) -> None:
     """The generated reference is current and every example in the documents runs."""
     install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES)
     session.run("python", "docs/generate_hooks.py", "--check")
-    pytest(session, "tests/docs")
+    pytest(session, "tests/docs", spread=False)
 
 
 @nox.session
 def budget(session: nox.Session) -> None:
     """What may be imported when: budgets of imports, not of time."""
     install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS))
-    pytest(session, "tests/boot")
+    pytest(session, "tests/boot", spread=False)

@@ -158,12 +158,15 @@ class Bench:
                             routes.append(measured(f"{path} on {name}", load, ratio))
                     if reader is not None:
                         load = self.load(process.pid, base + READ, reader.headers)
-                        ratio = "no pgbench"
                         # Beside each of ours, because a machine with other work changes its speed by the minute.
+                        bare = self.bare_read(root, recorded, engine, size)
+                        ratios = ["no pgbench", "no pgbench"]
                         if (peer := self.peer(root, recorded)) is not None:
                             peers.append(peer)
-                            ratio = f"{load.rate / peer.rate:.2f}"
-                        reads.append(measured(name, load, ratio))
+                            ratios = [f"{one.rate / peer.rate:.2f}" for one in (load, bare)]
+                        share = f"{load.rate / bare.rate:.2f} ({bare.cpu_us / load.cpu_us:.2f})"
+                        reads.append(measured(name, load, share, ratios[0]))
+                        reads.append(measured(f"  bare Falcon, {name}", bare, "1.00", ratios[1]))
         table("Idle memory per worker (MB, mean)", ["engine x workers", "RSS", "PSS"], memory)
         if kernel:
             head = ["route on engine x workers", "requests/s", "p50 ms", "p99 ms", "CPU µs", "of bare Falcon (by CPU)"]
@@ -171,8 +174,8 @@ class Bench:
         if read:
             for peer in peers:
                 name = f"pgbench, {peer.clients} clients"
-                reads.append([name, f"{peer.rate:,.0f}", f"{peer.average_ms:.2f} avg", "-", "-", "1.00"])
-            head = ["engine x workers", "requests/s", "p50 ms", "p99 ms", "CPU µs", "of pgbench"]
+                reads.append([name, f"{peer.rate:,.0f}", f"{peer.average_ms:.2f} avg", "-", "-", "-", "1.00"])
+            head = ["engine x workers", "requests/s", "p50 ms", "p99 ms", "CPU µs", "of bare (by CPU)", "of pgbench"]
             table(f"Read of 20 of {self.args.rows} rows under RLS, token checked ({READ})", head, reads)
 
     def prepare(self, root: Path, recorded: Path) -> Reader:
@@ -185,17 +188,28 @@ class Bench:
             call(base, READ, headers=reader.headers)
         return reader
 
+    def bare_read(self, root: Path, recorded: Path, engine: str, size: int) -> Load:
+        """Measure the recorded statements behind a bare Falcon route on the same engine: what of a read is not Reactor's."""
+        port = free_port()
+        command = [sys.executable, str(HERE / "serve_bare.py"), str(port), engine, str(size), str(self.args.threads)]
+        environ = {"BENCH_STATEMENTS": str(recorded), "BENCH_DSN": self.dsn(root)}
+        with serving(command, port, NOOP, environ=environ) as (process, _):
+            return self.load(process.pid, f"http://127.0.0.1:{port}/read/v1/read")
+
+    def dsn(self, root: Path) -> str:
+        """Return the URL of the database that is measured."""
+        if self.args.database_url is not None:
+            return str(self.args.database_url)
+        from reactor_kernel.embedded.postgres import EmbeddedPostgres
+
+        return str(EmbeddedPostgres(root).status().dsn)
+
     def peer(self, root: Path, recorded: Path) -> Peer | None:
         """Let pgbench run the recorded statements with 8 and 16 clients; the better counts."""
         if pgbench() is None:
             return None
-        dsn = self.args.database_url
-        if dsn is None:
-            from reactor_kernel.embedded.postgres import EmbeddedPostgres
-
-            dsn = EmbeddedPostgres(root).status().dsn
         runs = [
-            run_peer(dsn, recorded, root, seconds=math.ceil(self.args.seconds / 2), clients=clients)
+            run_peer(self.dsn(root), recorded, root, seconds=math.ceil(self.args.seconds / 2), clients=clients)
             for clients in (8, 16)
         ]
         return max(runs, key=lambda run: run.rate)

@@ -1,8 +1,15 @@
-"""A bare Falcon application on one of Reactor's engines: the ceiling for anything Falcon serves there."""
+"""A bare Falcon application on one of Reactor's engines: the ceiling for anything Falcon serves there.
+
+With BENCH_STATEMENTS=FILE and BENCH_DSN=URL it also answers `/read/v1/read` with what the recorded statements return, sent as Reactor
+sends them and with nothing else around: the ceiling for a read.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import falcon
@@ -20,6 +27,31 @@ class Noop:
         """Answer."""
         resp.content_type = "application/json"
         resp.data = BODY
+
+
+class Read:
+    """Runs recorded statements in one pipeline and answers the second column of the last result."""
+
+    def __init__(self, recorded: Path, dsn: str) -> None:
+        from reactor_kernel.db.conninfo import complete
+        from reactor_kernel.db.link import Command
+        from reactor_kernel.db.pool import Pool
+
+        self._pool = Pool(complete(dsn, connect_timeout=5), most=20, timeout=5)
+        self._commands = [
+            Command(command["sql"], [None if value is None else value.encode() for value in command["params"]])
+            for command in json.loads(recorded.read_text())
+        ]
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer."""
+        link = self._pool.acquire()
+        try:
+            answer = link.send(self._commands)[-1].get_value(0, 1)
+        finally:
+            self._pool.release(link)
+        resp.content_type = "application/json"
+        resp.data = answer
 
 
 class Bare(falcon.App):
@@ -49,6 +81,8 @@ class Target:
         """Make the application."""
         app = Bare()
         app.add_route("/noop/v1/noop", Noop())
+        if recorded := os.environ.get("BENCH_STATEMENTS"):
+            app.add_route("/read/v1/read", Read(Path(recorded), os.environ["BENCH_DSN"]))
         return app
 
     def drain(self, deadline: float) -> None:

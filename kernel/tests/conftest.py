@@ -7,21 +7,35 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
-from reactor_kernel.embedded.cluster import SUPERUSER
 from reactor_kernel.embedded.postgres import EmbeddedPostgres
+from reactor_kernel.embedded.settings import SUPERUSER
+from reactor_kernel.testing import free_port
+from reactor_kernel.testing.postgres import spare_the_disk
+
+# How long an example takes depends on what else the machine does; speed is measured in bench/.
+settings.register_profile("reactor", settings(), deadline=None)
+settings.load_profile("reactor")
 
 _DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 _COUNT = iter(range(1_000_000))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make what was captured sendable: some tests log what is not UTF-8, and a worker's report travels as UTF-8."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @dataclass
@@ -49,6 +63,7 @@ def embedded_18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The embedded Postgres in a project of its own."""
     embedded = EmbeddedPostgres(tmp_path_factory.mktemp("embedded"))
     url = embedded.start()
+    spare_the_disk(url)
     admin = url.replace("//reactor@/reactor", f"//{SUPERUSER}@/postgres")
     yield Server("embedded 18", admin, url, embedded.data)
     embedded.stop()
@@ -66,9 +81,7 @@ def external_15() -> Iterator[Server]:
         account = pwd.getpwnam("postgres")
         os.chown(place, account.pw_uid, account.pw_gid)
         switch = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def call(*command: str) -> None:
         subprocess.run(command, check=True, cwd="/", capture_output=True, **switch)  # type: ignore[call-overload]

@@ -15,7 +15,17 @@ from reactor_data.plugin import DataPlugin
 from reactor_kernel.testing import KernelFactory, raw_config
 
 AUTH = {"data_key": "A" * 43 + "=", "public_url": "http://127.0.0.1:8000"}
-TOOLS_ONLY = {"rich", "httpx", "pytest", "granian", "authlib", "email_validator", "alembic.autogenerate"}
+TOOLS_ONLY = {
+    "rich",
+    "httpx",
+    "pytest",
+    "granian",
+    "authlib",
+    "email_validator",
+    "alembic.autogenerate",
+    "pyotp",
+    "webauthn",
+}
 HEAVY = {
     "falcon",
     "sqlalchemy",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reactor_kernel.api import (
@@ -14,6 +15,7 @@ from reactor_kernel.api import (
     BackgroundService,
     CommandGroup,
     EventType,
+    HealthCheck,
     Mount,
     OpenApiFragment,
     PluginContext,
@@ -25,7 +27,7 @@ from reactor_kernel.api import (
 from reactor_kernel.errors import BootError
 from reactor_kernel.kernel import Kernel, Stage
 from reactor_kernel.plugins.discovery import State
-from reactor_kernel.testing import KernelFactory, raw_config
+from reactor_kernel.testing import ADMIN_TOKEN, KernelFactory, raw_config
 
 Distribution = Callable[..., str]
 GOOD = """
@@ -103,7 +105,7 @@ def test_a_plugin_for_a_newer_kernel_says_to_upgrade_the_kernel(distribution: Di
     distribution("thing", GOOD.format(name="thing").replace("(1, 0)", "(1, 99)"))
     kernel = scanned(tmp_path, thing={})
     assert said(kernel) == (
-        f"plugin error: thing 1.2: was written for kernel API 1.99; this kernel offers 1.0 ({place(tmp_path, 'thing')})\n"
+        f"plugin error: thing 1.2: was written for kernel API 1.99; this kernel offers 1.1 ({place(tmp_path, 'thing')})\n"
         "  fix: pip install --upgrade reactor-kernel"
     )
 
@@ -112,7 +114,7 @@ def test_a_plugin_for_an_older_major_api_says_to_upgrade_the_plugin(distribution
     distribution("thing", GOOD.format(name="thing").replace("(1, 0)", "(0, 9)"))
     kernel = scanned(tmp_path, thing={})
     assert said(kernel) == (
-        f"plugin error: thing 1.2: was written for kernel API 0.9; this kernel offers 1.0 ({place(tmp_path, 'thing')})\n"
+        f"plugin error: thing 1.2: was written for kernel API 0.9; this kernel offers 1.1 ({place(tmp_path, 'thing')})\n"
         "  fix: pip install --upgrade reactor-thing"
     )
 
@@ -269,6 +271,8 @@ def test_two_owners_of_a_route_are_both_named(kernel_factory: KernelFactory) -> 
     with pytest.raises(BootError) as caught:
         kernel_factory(one, two, until=Stage.BUILT)
     assert str(caught.value) == (
+        "conflict error: /same/v1: is the prefix of two and lies within /same, the prefix of one\n"
+        "  fix: disable one of the two plugins, or change its prefix\n"
         "conflict error: /same/v1/{b}: is mounted by both one (/same/v1/{a}) and two (/same/v1/{b})\n"
         "  fix: disable one of the two plugins, or change its path"
     )
@@ -336,6 +340,49 @@ def test_an_optional_plugin_fails_alone_and_says_why(distribution: Distribution,
     assert {found.name: (found.state, found.error) for found in kernel.plugins} == {
         "broken": (State.FAILED, "cannot be imported: no module named 'no_such_library_qz'"),
         "sound": (State.ENABLED, None),
+    }
+
+
+def test_what_is_healthy_stays_so_beside_a_failed_optional_plugin(kernel_factory: KernelFactory) -> None:
+    def explode(self: object, ctx: PluginContext) -> Iterable[Mount]:
+        raise RuntimeError("no ink")
+
+    def check(self: object, ctx: PluginContext) -> Iterable[HealthCheck]:
+        yield HealthCheck(lambda: None)
+
+    press = plugin("press", reactor_resources=hookimpl(explode))
+    looked_at = plugin("watched", reactor_health=hookimpl(check))
+    kernel = kernel_factory(press, looked_at, plugin("quiet"), config={"press": {"optional": True}})
+    transport = httpx.WSGITransport(app=kernel.app, remote_addr="127.0.0.1")
+    with httpx.Client(transport=transport, base_url="http://reactor.test") as client:
+        health = client.get("/health")
+        doctor = client.get("/_admin/doctor", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    [press_failed] = [found.error for found in kernel.plugins if found.name == "press"]
+    assert press_failed is not None
+    assert "no ink" in press_failed
+    assert (health.status_code, health.json()) == (
+        200,
+        {
+            "status": "healthy",
+            "capabilities": [
+                {"name": "quiet", "status": "healthy"},
+                {"name": "watched", "status": "healthy"},
+                {"name": "press", "status": "unhealthy", "error": press_failed, "optional": True},
+            ],
+        },
+    )
+    assert (doctor.status_code, doctor.json()["status"]) == (200, "warn")
+    capabilities = doctor.json()["capabilities"]
+    assert {name: capabilities[name] for name in ("press", "watched", "quiet")} == {
+        "press": {
+            "status": "warn",
+            "details": {"boot": {"status": "warn", "message": f"is optional and does not run: {press_failed}"}},
+        },
+        "watched": {"status": "ok", "details": {"health": {"status": "ok", "message": "healthy"}}},
+        "quiet": {
+            "status": "warn",
+            "details": {"none": {"status": "warn", "message": "brings no probe, so nothing was looked at"}},
+        },
     }
 
 

@@ -15,6 +15,7 @@ from reactor_kernel.contracts import (
     Database,
     DbRole,
     EventLog,
+    Hooks,
     Identity,
     IdentityKind,
     Leader,
@@ -98,6 +99,7 @@ from reactor_kernel.errors import (
     ValidationError,
 )
 from reactor_kernel.hookspecs.marker import HookKind, hookimpl, hookspec
+from reactor_kernel.http.sse import EventStream, SseEvent
 from reactor_kernel.ids import uuid7
 from reactor_kernel.plugins.context import PluginContext
 from reactor_kernel.plugins.info import PluginInfo
@@ -126,6 +128,7 @@ __all__ = [
     "Deny",
     "DeployStep",
     "EventLog",
+    "EventStream",
     "EventType",
     "ExitCode",
     "Fallback",
@@ -134,6 +137,7 @@ __all__ = [
     "Generated",
     "HealthCheck",
     "HookKind",
+    "Hooks",
     "Identity",
     "IdentityKind",
     "InternalError",
@@ -179,6 +183,7 @@ __all__ = [
     "ServerEngine",
     "ServiceProvider",
     "Services",
+    "SseEvent",
     "Statement",
     "StopSignal",
     "Subscription",

@@ -4,10 +4,13 @@ A plugin declares the version it was written against (`PluginInfo.api`). The ker
 numbers are equal and the plugin's minor is not newer than the kernel's.
 """
 
-KERNEL_API: tuple[int, int] = (1, 0)
+KERNEL_API: tuple[int, int] = (1, 1)
 
 HISTORY: dict[tuple[int, int], str] = {
     (1, 0): "The first published hooks, contributions and contracts.",
+    (1, 1): "Streams: EventStream, SseEvent, RequestContext.claim_stream and .deadline, PluginContext.draining. "
+    "MigrationFailed.exit_code. PluginContext.hooks: a plugin calls the hooks it brought itself. "
+    "PluginInfo.extra_prefixes, reactor_schema(ctx), PluginContext.operators.",
 }
 
 

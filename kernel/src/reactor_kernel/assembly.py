@@ -10,6 +10,7 @@ import reactor_kernel
 from reactor_kernel.admin.mounts import AdminParts, admin_document, admin_mounts
 from reactor_kernel.contracts.db import Statement
 from reactor_kernel.contributions import Probe, ProbeResult, Readiness
+from reactor_kernel.doctor.report import NOT_LOOKED_AT
 from reactor_kernel.errors import ReactorError
 from reactor_kernel.ids import uuid7
 from reactor_kernel.plugins.context import PluginContext
@@ -45,7 +46,7 @@ def wire_database(kernel: Kernel) -> None:
         pool_max=config.pool_max,
         acquire_timeout_secs=config.acquire_timeout_secs,
         roles=RoleNames(config.roles.anon, config.roles.authenticated, config.roles.service),
-        on_acquire=kernel.metrics.kernel.db_acquire.observe,
+        on_acquire=kernel.metrics.kernel.acquired,
     )
     kernel.leader = PostgresLeader(dsn)
 
@@ -96,6 +97,7 @@ def _guarded(kernel: Kernel, plugin: str, collect: Callable[[], None]) -> Callab
 def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, PluginContext]:
     """Make each enabled plugin's view of the kernel."""
     from reactor_kernel.operators import PlatformOperators
+    from reactor_kernel.plugins.own_hooks import OwnHooks
 
     operators = PlatformOperators(kernel.config.ops, kernel.config.admin.token, kernel.clock)
     contexts = {}
@@ -115,6 +117,8 @@ def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, Pl
             leader=kernel.leader,
             permissions=permissions,
             operators=operators,
+            hooks=OwnHooks(kernel.hooks, plugin.name, kernel.log),
+            draining=lambda: kernel.draining,
         )
     return contexts
 
@@ -230,8 +234,24 @@ def probes(kernel: Kernel) -> list[tuple[str, Probe]]:
         for plugin in kernel.plugins
         if plugin.state is State.FAILED
     ]
-    return [*own, *failed, *((owned.plugin.name, owned.item) for owned in kernel.collected.probes)]
+    brought = [(owned.plugin.name, owned.item) for owned in kernel.collected.probes]
+    probed = {name for name, _ in brought}
+    stand_ins = [_stand_in(kernel, plugin.name) for plugin in kernel.enabled if plugin.name not in probed]
+    return [*own, *failed, *brought, *stand_ins]
 
 
 def _failed_probe(error: str) -> Callable[[], ProbeResult]:
-    return lambda: ProbeResult(Readiness.FAIL, error)
+    return lambda: ProbeResult(Readiness.WARN, f"is optional and does not run: {error}")
+
+
+def _stand_in(kernel: Kernel, name: str) -> tuple[str, Probe]:
+    """Look at a plugin that brings no probe through its health checks; where it has none, say that nobody looked."""
+    checks = [owned.item for owned in kernel.collected.health if owned.plugin.name == name]
+
+    def look() -> ProbeResult:
+        problems = [problem for check in checks if (problem := check.check()) is not None]
+        return ProbeResult(Readiness.FAIL, "; ".join(problems)) if problems else ProbeResult(Readiness.OK, "healthy")
+
+    if checks:
+        return name, Probe("health", look)
+    return name, Probe("none", lambda: ProbeResult(Readiness.WARN, NOT_LOOKED_AT))

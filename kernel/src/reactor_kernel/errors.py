@@ -248,15 +248,6 @@ class DatabaseFault(ReactorError):
         return f"{self.sqlstate}: {self.primary}"
 
 
-class MigrationFailed(ReactorError):
-    """A migration could not be applied; earlier ones stay applied."""
-
-    code = "migration_failed"
-
-
-# -- boot ---------------------------------------------------------------------------------------------------------
-
-
 class ExitCode:
     """Process exit codes of the server (contract kernel.md §2.5)."""
 
@@ -266,6 +257,19 @@ class ExitCode:
     BIND = 3
     SIGNING_KEY = 4
     DATABASE = 5
+
+
+class MigrationFailed(ReactorError):
+    """A migration could not be applied; earlier ones stay applied.
+
+    `exit_code` is that of a server which cannot start because of it.
+    """
+
+    code = "migration_failed"
+    exit_code: ClassVar[int] = ExitCode.FAILED
+
+
+# -- boot ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

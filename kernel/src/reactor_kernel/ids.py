@@ -7,6 +7,7 @@ import os
 import re
 import time
 import uuid
+from random import getrandbits
 
 NIL = uuid.UUID(int=0)
 
@@ -25,6 +26,21 @@ def uuid7(now_ms: int | None = None) -> uuid.UUID:
     value = (stamp & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     return uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def request_id() -> str:
+    """Make the text of a UUIDv7 for a request.
+
+    Its random part comes from the process' own generator, which asks the operating system for nothing and is seeded anew in
+    each forked worker: such an id names a request and protects nothing.
+    """
+    random = getrandbits(74)
+    text = "%012x7%03x%016x" % (  # noqa: UP031 - twice as fast as the alternatives
+        int(time.time() * 1000) & 0xFFFFFFFFFFFF,
+        random >> 62,
+        0x8000000000000000 | random & 0x3FFFFFFFFFFFFFFF,
+    )
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def parse_project_id(text: str) -> uuid.UUID:

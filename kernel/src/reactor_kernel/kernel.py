@@ -17,7 +17,7 @@ from reactor_kernel.config.model import KERNEL_SECTIONS, KernelConfig, make_proj
 from reactor_kernel.config.secrets import Resolver
 from reactor_kernel.contracts.runtime import Clock, Project, Vault
 from reactor_kernel.contributions import BackgroundService, ConfigSection, ServiceProvider
-from reactor_kernel.errors import BootError, ExitCode, Fault, Unavailable
+from reactor_kernel.errors import BootError, Fault, Unavailable
 from reactor_kernel.events.emitter import Emitter
 from reactor_kernel.plugins import discovery
 from reactor_kernel.plugins.collected import Collected, collect_contributions, collect_declarations, conflicts
@@ -349,6 +349,11 @@ class Kernel:
         if self.supervisor is not None:
             self.supervisor.drain(CLOSE_SECONDS)
             self.supervisor = None
+        if "metrics" in self.__dict__:
+            from reactor_kernel.observe.logs import settle
+
+            self.metrics.kernel.settle()
+            settle()
         if self.tracer is not None:
             self.tracer.close()
         if self.shared_metrics is not None:
@@ -360,8 +365,3 @@ class Kernel:
         if self.embedded is not None:
             self.embedded.stop()
             self.embedded = None
-
-
-def exit_code_of(error: Exception) -> int:
-    """The process exit code for an error that ends the server (contract kernel.md §2.5)."""
-    return error.exit_code if isinstance(error, BootError) else ExitCode.FAILED

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reactor_kernel.contributions import ServerEngine
-from reactor_kernel.errors import BootError, ExitCode, Fault
+from reactor_kernel.errors import BootError, ExitCode, Fault, MigrationFailed
 from reactor_kernel.kernel import Kernel, Stage
 
 if TYPE_CHECKING:
+    from reactor_kernel.config.loader import RawConfig
     from reactor_kernel.http.app import WsgiApp
 
 
@@ -55,7 +56,11 @@ def engines(kernel: Kernel) -> Sequence[ServerEngine]:
 
 
 def choose_engine(kernel: Kernel) -> ServerEngine:
-    """Return the engine that `[server] engine` names."""
+    """Return the engine that `[server] engine` names.
+
+    Raises:
+        BootError: there is none of that name, or it cannot run here.
+    """
     wanted = kernel.config.server.engine
     known = {engine.name: engine for engine in engines(kernel)}
     if wanted not in known:
@@ -71,7 +76,26 @@ def choose_engine(kernel: Kernel) -> ServerEngine:
                 )
             ]
         )
-    return known[wanted]
+    engine = known[wanted]
+    if engine.check is not None:
+        engine.check()
+    return engine
+
+
+def prepare(kernel: Kernel) -> ServerEngine:
+    """Boot up to the built application and return the engine, which is looked at before anything is built.
+
+    Raises:
+        BootError: the kernel is closed and must be thrown away.
+    """
+    kernel.boot(Stage.COLLECTED)
+    try:
+        engine = choose_engine(kernel)
+    except BootError:
+        kernel.close()
+        raise
+    kernel.boot(Stage.BUILT)
+    return engine
 
 
 def configure(kernel: Kernel) -> None:
@@ -85,6 +109,25 @@ def configure(kernel: Kernel) -> None:
     configure_logging(kernel.config.tracing, ring=kernel.ring, pretty=pretty)
 
 
+def run(raw: RawConfig) -> int:
+    """Serve a project as `reactor serve` does, until told to stop; faults go to stderr, and the exit code is returned.
+
+    For programs that embed the server: what is configured is loaded with `reactor_kernel.config.loader.load`. SIGTERM and SIGINT
+    end it, so it is called on the main thread.
+    """
+    try:
+        return Kernel(raw).serve()
+    except KeyboardInterrupt:  # while it was starting
+        return ExitCode.OK
+    except BootError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except MigrationFailed as error:
+        fix = f"\n  fix: {error.error_hint}" if error.error_hint else ""
+        sys.stderr.write(f"migration error: {error.message}{fix}\n")
+        return error.exit_code
+
+
 def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], None] | None = None) -> int:
     """Serve until told to stop; return the process exit code.
 
@@ -93,10 +136,7 @@ def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], 
     from reactor_kernel.runtime.binding import bind
     from reactor_kernel.runtime.serve import request_shutdown, run
 
-    kernel.boot(Stage.BUILT)
-    engine = choose_engine(kernel)
-    if engine.check is not None:
-        engine.check()
+    engine = prepare(kernel)
     bound = listener if listener is not None else bind(kernel.config.server.bind.host, kernel.config.server.bind.port)
     try:
         configure(kernel)

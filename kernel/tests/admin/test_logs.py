@@ -116,6 +116,19 @@ def test_last_event_id_resumes_without_a_gap(admin: Any) -> None:
         assert [json.loads(next(events)["data"])["message"] for _ in range(3)] == ["2", "3", "4"]
 
 
+def test_resuming_after_a_restart_says_that_lines_may_be_missing(admin: Any) -> None:
+    from reactor_kernel.observe.ring import LogRing
+
+    before = LogRing(size=4096, first_id=7)
+    old = before.append(b"{}")
+    admin.log("since the restart")
+    with admin.client.stream("GET", "/_admin/logs?follow=1", headers={"Last-Event-ID": str(old)}) as response:
+        events = frames(response)
+        first, second = next(events), next(events)
+    assert (first["event"], json.loads(first["data"])) == ("lagged", {"dropped": 0, "restarted": True})
+    assert json.loads(second["data"])["message"] == "since the restart"
+
+
 def test_a_stream_ends_with_a_last_word_when_the_server_drains(admin: Any) -> None:
     with admin.client.stream("GET", "/_admin/logs?follow=1") as response:
         threading.Timer(0.3, lambda: setattr(admin, "draining", True)).start()

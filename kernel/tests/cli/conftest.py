@@ -7,7 +7,6 @@ import os
 import pty
 import select
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -255,12 +254,6 @@ class Tool:
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def clean_environment(site: Path | None = None) -> dict[str, str]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reactor_kernel.testing import free_port
+
 if TYPE_CHECKING:
     from conftest import Tool
 
@@ -34,9 +36,7 @@ def read_document(process: subprocess.Popen[str]) -> Any:
 @pytest.fixture
 def serving(reactor: Tool) -> tuple[Tool, dict[str, Any], subprocess.Popen[str]]:
     """`reactor up` with the plugin tiny on a free port, and what it said."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    reactor.project(port=port)
+    reactor.project(port=free_port())
     # What the server logs must not fill a pipe that nobody reads.
     process = reactor.spawn("up", env={"REACTOR_LOG": "error,reactor_tiny=info"})
     return reactor, read_document(process)["data"], process
@@ -179,6 +179,68 @@ def test_a_taken_port_ends_serve_with_3_and_touches_no_database(reactor: Tool) -
     assert (done.code, done.out) == (3, "")
     assert done.err.startswith(f"bind error: 127.0.0.1:{port} is already in use; ")
     assert not (reactor.directory / ".reactor" / "postgres").exists()
+
+
+def test_an_engine_that_cannot_run_ends_serve_with_2_before_anything_is_built(reactor: Tool) -> None:
+    reactor.install(
+        "astray",
+        """
+        from reactor_kernel.api import Access, Mount, PluginInfo, hookimpl
+
+        class Resource:
+            def on_get(self, req, resp):
+                resp.media = {}
+
+        class Plugin:
+            info = PluginInfo(name="astray", version="1.2", api=(1, 0))
+
+            @hookimpl
+            def reactor_resources(self):
+                yield Mount("/elsewhere", Resource(), access=Access.PUBLIC)
+        """,
+    )
+    reactor.project(extra="[astray]\n")
+    done = reactor("-o", "human", "serve", env={"REACTOR_SERVER__ENGINE": "warp"})
+    assert (done.code, done.out, done.err) == (
+        2,
+        "",
+        "config error: server.engine: there is no engine 'warp'; known are granian, waitress (environment REACTOR_SERVER__ENGINE)\n",
+    )
+    built = reactor("-o", "human", "serve")
+    assert built.err.startswith("plugin error: astray 1.2: /elsewhere: lies outside of astray's prefix /astray/v1\n")
+    assert not (reactor.directory / ".reactor" / "postgres").exists()
+
+
+def test_a_migration_may_say_with_which_code_the_server_ends(reactor: Tool) -> None:
+    reactor.install(
+        "sealed",
+        """
+        from reactor_kernel.api import ExitCode, MigrationFailed, MigrationStep, PluginInfo, hookimpl
+
+        class Locked(MigrationFailed):
+            hint = "bring the key"
+            exit_code = ExitCode.SIGNING_KEY
+
+        def open_it(dry_run):
+            raise Locked("the box is locked")
+
+        class Plugin:
+            info = PluginInfo(name="sealed", version="1.2", api=(1, 0))
+
+            @hookimpl
+            def reactor_migrations(self):
+                yield MigrationStep("box", open_it)
+        """,
+    )
+    reactor.project(extra="[sealed]\n")
+    done = reactor("serve", "--port", "0")
+    assert (done.code, done.err) == (4, "migration error: sealed:box: the box is locked\n")
+    details = {"capability": "sealed", "revision": "box", "sql_error": None}
+    assert {key: done.error["details"][key] for key in details} == details
+    assert (done.error["message"], done.error["hint"]) == (
+        "migration sealed:box failed: the box is locked",
+        "bring the key",
+    )
 
 
 def test_an_unreachable_database_ends_serve_with_5(reactor: Tool) -> None:

@@ -40,7 +40,10 @@ def test_the_report_has_the_contracts_shape() -> None:
                 "door": {"status": "ok", "message": "is open"},
             },
         },
-        "quiet": {"status": "ok"},
+        "quiet": {
+            "status": "warn",
+            "details": {"none": {"status": "warn", "message": "brings no probe, so nothing was looked at"}},
+        },
     }
     assert [{k: v for k, v in line.items() if k != "latency_ms"} for line in report.lines()] == [
         {"name": "database: database", "status": "ok", "message": "Postgres 16.1 answers"},

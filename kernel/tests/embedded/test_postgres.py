@@ -19,8 +19,8 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from reactor_kernel.embedded import cluster as cluster_module
 from reactor_kernel.embedded.postgres import EmbeddedPostgres
+from reactor_kernel.embedded.processes import answers
 from reactor_kernel.errors import BootError
 
 ROOT = os.geteuid() == 0
@@ -339,8 +339,8 @@ def test_four_first_starts_at_once(tmp_path: Path) -> None:
     urls = {other.line() for other in others}
     assert len(urls) == 1
     assert ask(urls.pop(), "SELECT current_user::text") == "reactor"
-    answers = [other.stop() for other in others]
-    assert sorted(answers) == ["False", "False", "False", "True"]
+    stopped = [other.stop() for other in others]
+    assert sorted(stopped) == ["False", "False", "False", "True"]
 
 
 @pytest.mark.faults
@@ -422,8 +422,30 @@ def test_starting_imports_neither_the_wheels_package_nor_psutil(embedded: Embedd
 
 
 def test_nothing_answers_where_there_is_no_socket(tmp_path: Path) -> None:
-    assert cluster_module._answers(tmp_path) is False
-    assert cluster_module._answers(None) is False
+    assert answers(tmp_path) is False
+    assert answers(None) is False
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(tmp_path / ".s.PGSQL.5432"))
-        assert cluster_module._answers(tmp_path) is False
+        assert answers(tmp_path) is False
+
+
+@pytest.mark.faults
+def test_a_damaged_pid_file_beside_what_a_killed_server_left_is_made_good(embedded: EmbeddedPostgres) -> None:
+    embedded.start()
+    pid = int((embedded.data / "postmaster.pid").read_text().split()[0])
+    # Stopped, its backends cannot notice that their server is gone.
+    left = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _parent(entry) == pid]
+    assert left
+    for child in left:
+        os.kill(child, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    (embedded.data / "postmaster.pid").write_text("")
+    with psycopg.connect(embedded.start()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

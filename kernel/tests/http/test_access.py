@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reactor_kernel.config.model import AdminConfig
+from reactor_kernel.config.model import AdminConfig, OpsConfig
 from reactor_kernel.contributions import Access, MethodRule, Mount
 
 
@@ -81,6 +81,15 @@ def test_refusals_say_what_is_missing(serve: Callable[..., Any]) -> None:
     assert refusal(get("/shop/v1/operator", headers=user)) == (
         403, "missing_scope", "this needs the platform scope ops:read",
     )  # fmt: skip
+
+
+def test_without_an_operator_surface_its_routes_are_not_there(serve: Callable[..., Any]) -> None:
+    get = serve(*MOUNTS, ops=OpsConfig(enabled=False)).client.get
+    for caller in ("operator", "user", "bad"):
+        hidden = get("/shop/v1/operator", headers={"Authorization": f"Bearer {caller}"})
+        unknown = get("/shop/v1/nowhere")
+        assert hidden.status_code == unknown.status_code == 404
+        assert {**hidden.json()["error"], "request_id": ""} == {**unknown.json()["error"], "request_id": ""}
 
 
 def test_a_public_route_learns_who_calls_only_when_it_asks(serve: Callable[..., Any]) -> None:

@@ -86,6 +86,34 @@ def test_two_fallbacks_are_both_named(parts: Callable[..., Any]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("prefixes", "found"),
+    [
+        (
+            {"shop": "/same/v1", "rival": "/same"},
+            "conflict error: /same/v1: is the prefix of shop and lies within /same, the prefix of rival",
+        ),
+        ({"shop": "/same/v1", "rival": "/same/v1"}, "conflict error: /same/v1: is the prefix of both shop and rival"),
+        (
+            {"shop": "/_admin/shop", "rival": "/rival/v1"},
+            "conflict error: /_admin/shop: is the prefix of shop and lies within /_admin, the prefix of kernel",
+        ),
+    ],
+)
+def test_prefixes_within_one_another_are_refused(
+    parts: Callable[..., Any], prefixes: dict[str, str], found: str
+) -> None:
+    two = parts(prefixes=prefixes, versions={"shop": "2.1.0", "rival": "1.0.0"})
+    assert faults(two)[:1] == [f"{found}\n  fix: disable one of the two plugins, or change its prefix"]
+
+
+def test_prefixes_that_only_begin_alike_live_together(parts: Callable[..., Any]) -> None:
+    app = build_app(
+        parts(prefixes={"shop": "/shop/v1", "shops": "/shop/v10"}, versions={"shop": "2.1.0", "shops": "1.0.0"})
+    )
+    assert {route.plugin for route in app.routes()} == {"kernel", "shop", "shops"}
+
+
 def test_a_mount_without_access_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="access must be one of PUBLIC, USER, ADMIN, INTERNAL, OPERATOR"):
         Mount("/shop/v1/x", Get(), access=None)  # type: ignore[arg-type]

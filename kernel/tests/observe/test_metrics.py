@@ -67,6 +67,7 @@ def test_a_scrape_sums_all_workers(tmp_path: Path) -> None:
             if pid == 0:
                 counter.inc(2)
                 metrics.kernel.observe("shop", "GET", "200", 0.01)
+                metrics.kernel.settle()  # as a worker does before it ends
                 os._exit(0)
             os.waitpid(pid, 0)
         print(metrics.render()[0].decode())

@@ -19,8 +19,8 @@ def everything(ring: LogRing) -> list[tuple[int, bytes]]:
     return lines
 
 
-def test_ids_start_at_one_and_grow_by_one() -> None:
-    ring = LogRing(size=4096)
+def test_ids_grow_by_one() -> None:
+    ring = LogRing(size=4096, first_id=1)
     assert [ring.append(b"x"), ring.append(b"y")] == [1, 2]
     assert everything(ring) == [(1, b"x"), (2, b"y")]
 
@@ -34,7 +34,7 @@ def test_the_default_ring_holds_ten_thousand_lines_of_a_kilobyte() -> None:
 
 
 def test_a_reader_that_is_overtaken_learns_how_much_it_lost() -> None:
-    ring = LogRing(size=1000)
+    ring = LogRing(size=1000, first_id=1)
     ring.append(b"first")
     cursor = ring.start()
     for number in range(100):
@@ -46,7 +46,7 @@ def test_a_reader_that_is_overtaken_learns_how_much_it_lost() -> None:
 
 
 def test_reading_resumes_after_a_line() -> None:
-    ring = LogRing(size=4096)
+    ring = LogRing(size=4096, first_id=1)
     for number in range(5):
         ring.append(b"%d" % number)
     lost, lines, _ = ring.read(ring.after_id(3))
@@ -55,10 +55,32 @@ def test_reading_resumes_after_a_line() -> None:
     assert ring.read(ring.after_id(0))[1] == everything(ring)
 
 
+def test_the_ids_of_a_restarted_server_go_on_above_the_old_ones() -> None:
+    before = LogRing(size=4096)
+    old = [before.append(b"x") for _ in range(3)][-1]
+    after = LogRing(size=4096)
+    assert after.append(b"y") > old
+    assert (before.gave(old), after.gave(old)) == (True, False)
+    assert after.read(after.after_id(old)) == (0, everything(after), after.end())
+
+
+@pytest.mark.parametrize("strange", [0, 99, 104, 1 << 62])
+def test_an_id_of_another_start_resumes_at_the_oldest_line_and_counts_what_gave_way(strange: int) -> None:
+    ring = LogRing(size=1000, first_id=101)
+    for number in range(3):
+        ring.append(b"%d" % number)
+    assert not ring.gave(strange)
+    assert ring.read(ring.after_id(strange))[:2] == (0, [(101, b"0"), (102, b"1"), (103, b"2")])
+    for number in range(100):
+        ring.append(b"%050d" % number)
+    lost, lines, _ = ring.read(ring.after_id(0))
+    assert lost == lines[0][0] - 101 > 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=120), max_size=80), st.integers(600, 1500))
 def test_what_is_kept_is_always_the_newest_lines_in_order(lines: list[bytes], size: int) -> None:
-    ring = LogRing(size=size)
+    ring = LogRing(size=size, first_id=1)
     for line in lines:
         ring.append(line)
     kept = everything(ring)
@@ -68,7 +90,7 @@ def test_what_is_kept_is_always_the_newest_lines_in_order(lines: list[bytes], si
 
 
 def test_all_workers_lines_are_seen_by_each_of_them() -> None:
-    ring = LogRing()
+    ring = LogRing(first_id=1)
     workers = []
     for number in range(4):
         pid = os.fork()

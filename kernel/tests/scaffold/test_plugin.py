@@ -6,8 +6,10 @@ import json
 import os
 import py_compile
 import subprocess
+import tempfile
 import tomllib
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,22 +88,30 @@ def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert create("search", tmp_path / "empty").root == tmp_path / "empty"
 
 
+@pytest.fixture
+def own_place() -> Iterator[Path]:
+    """A directory outside of pytest's own, which every run of pytest by this user closes to the account Postgres runs as."""
+    with tempfile.TemporaryDirectory(prefix="reactor-test-") as place:
+        yield Path(place)
+
+
 @pytest.mark.slow
-def test_a_new_plugin_passes_its_tests_and_serves_in_an_environment_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.timeout(900)  # installs distributions from their sources and their index
+def test_a_new_plugin_passes_its_tests_and_serves_in_an_environment_of_its_own(own_place: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("REACTOR_", "PYTHON"))}
 
-    def run(*command: str | Path, cwd: Path = tmp_path) -> str:
+    def run(*command: str | Path, cwd: Path = own_place) -> str:
         done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     # The tool comes from a built wheel, so that a template missing from the wheel fails here.
-    venv.create(tmp_path / "venv", with_pip=True)
-    python, reactor = tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / "bin" / "reactor"
+    venv.create(own_place / "venv", with_pip=True)
+    python, reactor = own_place / "venv" / "bin" / "python", own_place / "venv" / "bin" / "reactor"
     kit = REPOSITORY / "plugins" / "reactor-plugin-conformance"
     run(python, "-m", "pip", "install", "--quiet", REPOSITORY / "kernel", kit)
     written = json.loads(run(reactor, "plugin", "new", "search"))["data"]
-    assert tuple(written["files"]) == create("search", tmp_path / "here").files
+    assert tuple(written["files"]) == create("search", own_place / "here").files
     plugin = Path(written["path"])
     run(python, "-m", "pip", "install", "--quiet", f"{plugin}[test]")
 
@@ -109,7 +119,7 @@ def test_a_new_plugin_passes_its_tests_and_serves_in_an_environment_of_its_own(t
     assert " passed" in passed
 
     run(reactor, "init", "shop")
-    shop = tmp_path / "shop"
+    shop = own_place / "shop"
     rows = json.loads(run(reactor, "plugins", cwd=shop))["data"]
     assert [(row["name"], row["state"], row["prefix"]) for row in rows] == [("search", "enabled", "/search/v1")]
     routes = json.loads(run(reactor, "routes", "--plugin", "search", cwd=shop))["data"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from reactor_kernel.testing import TestPostgres
-from reactor_kernel.testing.postgres import database_name, with_database
+from reactor_kernel.testing import TestPostgres, free_port
+from reactor_kernel.testing.postgres import VARIABLE, database_name, start, with_database
 
 
 def test_the_plugin_imports_nothing_heavy_in_a_run_that_uses_none_of_it(tmp_path: Path) -> None:
@@ -67,6 +68,25 @@ def test_a_dropped_database_is_gone_even_while_somebody_is_connected(reactor_pos
         reactor_postgres.drop(url)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)
+
+
+def test_the_embedded_server_of_a_run_does_not_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with start() as server, psycopg.connect(server.url) as connection:
+        shown = [connection.execute(f"SHOW {setting}").fetchone() for setting in ("fsync", "full_page_writes")]
+    assert shown == [("off",), ("off",)]
+
+
+def test_workers_get_ports_of_their_own_that_can_be_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, set[int]] = {}
+    for worker in ("gw0", "gw1"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        ports = [free_port() for _ in range(20)]
+        assert len(set(ports)) == 20, "not handed out twice"
+        seen[worker] = set(ports)
+    assert seen["gw0"] & seen["gw1"] == set()
+    with socket.create_server(("127.0.0.1", free_port())):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,29 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from reactor_auth.plugin import AuthPlugin
 
+# How long an example takes depends on what else the machine does; speed is measured in bench/.
+settings.register_profile("reactor", settings(), deadline=None)
+settings.load_profile("reactor")
+
 DATA_KEY = base64.b64encode(bytes(range(32))).decode()
 PASSWORD = "correct horse"
-NO_LIMITS = {"login_per_account": 0, "login_per_address": 0, "signup_per_address": 0, "refresh_per_session": 0}
+NO_LIMITS = {
+    "login_per_account": 0,
+    "login_per_address": 0,
+    "signup_per_address": 0,
+    "refresh_per_session": 0,
+    "mail_per_account": 0,
+    "mail_per_address": 0,
+    "verify_per_address": 0,
+    "second_factor_per_user": 0,
+    "device_per_address": 0,
+    "user_code_per_user": 0,
+    "user_code_per_address": 0,
+}
 
 
 @pytest.fixture
@@ -30,6 +47,7 @@ def auth_config() -> dict[str, Any]:
         "public_url": "http://127.0.0.1:8000/",
         "password": {"memory_kib": 8192, "iterations": 1},
         "limits": dict(NO_LIMITS),
+        "lockout": {"failures_per_place": 0, "failures_per_account": 0},
     }
 
 
@@ -124,6 +142,37 @@ class Api:
             org["id"],
             self.role_id(org, role),
         )
+
+    def auth(self) -> Any:
+        """The parts of identity in the booted kernel."""
+        [plugin] = [plugin for plugin in self.kernel.enabled if plugin.name == "auth"]
+        return plugin.instance._auth(self.kernel.context_for(plugin))
+
+    def do_mail_work(self) -> None:
+        """Do once what the mail service does in the background: answer requests, send what is due."""
+        import threading
+
+        from reactor_auth.mail.postoffice import PostOffice
+
+        PostOffice(self.auth()).turn(threading.Event())
+
+    def mails(self, to: str, template: str | None = None) -> list[dict[str, Any]]:
+        """Everything mailed to an address, oldest first, with subject and text, as a developer reads it."""
+        from reactor_kernel.testing.project import ADMIN_TOKEN
+
+        self.do_mail_work()
+        answer = self.call("GET", "/_admin/outbox?limit=500", token=ADMIN_TOKEN)
+        assert answer.status_code == 200, answer.text
+        found = [mail for mail in answer.json()["mails"] if mail["to"] == to]
+        return [mail for mail in reversed(found) if template in (None, mail["template"])]
+
+    def link(self, mail: Mapping[str, Any]) -> str:
+        """The first link in a mail's text."""
+        import re
+
+        found = re.search(r"https?://\S+", mail["text"])
+        assert found, mail["text"]
+        return found[0]
 
     def sql(self, statement: str, *params: str) -> list[list[str | None]]:
         """Run one statement as the owner of the tables; values come as Postgres' text."""

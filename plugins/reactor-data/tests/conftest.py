@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does; speed is measured in bench/.
+settings.register_profile("reactor", settings(), deadline=None)
+settings.load_profile("reactor")
 
 
 class Lab:

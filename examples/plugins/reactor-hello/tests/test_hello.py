@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import threading
 
 import httpx
@@ -99,6 +100,16 @@ def test_the_durable_subscription_counts_each_name_once_per_greeting(live_server
     assert tallies.of("Cid") == 3
     tallies.count(GreetingSent("019213f5-0000-7000-8000-00000000000c", "Cid"))
     assert tallies.of("Cid") == 3, "an event that comes twice counts once"
+
+
+def test_a_tally_is_followed_as_it_changes(live_server: LiveServer) -> None:
+    with httpx.Client(base_url=live_server.url, headers=ANN, timeout=30) as client:
+        with client.stream("GET", "/hello/v1/tally/Cid") as response:
+            assert response.headers["Content-Type"] == "text/event-stream"
+            shown = (line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: "))
+            assert json.loads(next(shown)) == {"name": "Cid", "times": 0}
+            assert httpx.post(f"{live_server.url}/hello/v1/greetings", json={"name": "Cid"}, headers=ANN).is_success
+            assert json.loads(next(shown)) == {"name": "Cid", "times": 1}
 
 
 def test_the_sweeper_deletes_what_is_too_old(frozen_clock: FrozenClock, kernel: Kernel, client: httpx.Client) -> None:

@@ -115,6 +115,10 @@ class LogStream(Logs):
 
     def _follow(self, query: LogQuery, last: str | None) -> Iterator[SseEvent | None]:
         cursor = self._ring.after_id(int(last)) if last is not None else self._ring.end()
+        if last is not None and not self._ring.gave(int(last)):
+            # What the server wrote before it was started again is gone, and nobody knows how much of it was read.
+            lost, lines, cursor = self._ring.read(cursor, limit=0)
+            yield SseEvent("lagged", {"dropped": lost, "restarted": True})
         while True:
             lost, lines, cursor = self._ring.read(cursor)
             if lost:

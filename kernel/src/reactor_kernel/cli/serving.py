@@ -28,15 +28,16 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
     Raises:
         CliError: the server could not start; carries the server's exit code.
     """
-    from reactor_kernel.kernel import Kernel, Stage
+    from reactor_kernel.kernel import Kernel
     from reactor_kernel.runtime.serve import bind
+    from reactor_kernel.serving import prepare
 
     kernel = Kernel(raw)
     invocation.on_close(kernel.close)
     # Until the server's own handlers stand, being asked to stop must not leave an embedded Postgres behind.
     signal.signal(signal.SIGTERM, _stop)
     try:
-        kernel.boot(Stage.BUILT)
+        prepare(kernel)
         for warning in kernel.warnings:
             invocation.out.warn(warning)
         address = kernel.config.server.bind
@@ -68,8 +69,9 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
         raise CliError(
             "SERVER_ERROR",
             f"migration {where} failed: {error.message}",
+            hint=error.error_hint,
             details={"server_code": error.error_code, **error.details},
-            exit_code=ExitCode.FAILED,
+            exit_code=error.exit_code,
         ) from None
 
 

@@ -12,6 +12,7 @@ from reactor_kernel.contracts.permissions import grants, permission_matches
 from reactor_kernel.contracts.runtime import (
     Clock,
     EventLog,
+    Hooks,
     Leader,
     MetricsRegistry,
     Project,
@@ -29,6 +30,7 @@ __all__ = [
     "Database",
     "DbRole",
     "EventLog",
+    "Hooks",
     "Identity",
     "IdentityKind",
     "Leader",

@@ -47,7 +47,7 @@ class AuthClient(Protocol):
         ...
 
     def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
-        """Turn a credential (access token or API key) into an identity in `org`, else its default organisation.
+        """Turn a credential (access, delegated or service token, or API key) into an identity in `org`, else its default organisation.
 
         Membership, session and permissions come from the database, cached for at most 30 s.
 
@@ -55,6 +55,19 @@ class AuthClient(Protocol):
             InvalidCredential: 401 for every fault of the credential.
             NotFound: `org_not_found` for an unknown organisation.
             Forbidden: `not_org_member`, `user_disabled`.
+        """
+        ...
+
+    def mint_service_identity(self, org: OrgRef, caller: str, scopes: Sequence[str]) -> str:
+        """Return a signed token of five minutes with which the service `caller` acts in one organisation (decision 18).
+
+        `resolve` turns it into an identity of kind SERVICE whose permissions are exactly `scopes`, in that organisation
+        only and subject to row-level security. Nobody checks whether the caller should have the scopes: mint only what
+        the task at hand needs, and hand the token to nobody else.
+
+        Raises:
+            NotFound: `org_not_found`.
+            ValidationError: a scope is no permission, or `caller` no name such as `functions`.
         """
         ...
 

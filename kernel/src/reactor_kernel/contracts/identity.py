@@ -13,10 +13,14 @@ from reactor_kernel.contracts.permissions import grants
 
 
 class IdentityKind(Enum):
-    """The sort of caller; `token_type` in the published claims."""
+    """The sort of caller; `token_type` in the published claims.
+
+    API_KEY and DELEGATED act for a user with less than its rights, so they are never taken for USER.
+    """
 
     USER = "user"
     API_KEY = "api_key"
+    DELEGATED = "delegated"
     SERVICE = "service"
     ADMIN = "admin"
     ANONYMOUS = "anon"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     # Late on purpose: with several workers its storage is chosen by the environment at import time.
     from prometheus_client import Counter, Gauge, Histogram
+
+    from reactor_kernel.contributions.security import Vote
 
 T = TypeVar("T")
 
@@ -59,6 +61,30 @@ class Services(Protocol):
 
     def find(self, contract: type[T]) -> T | None:
         """Return the provider of a contract, or None where no enabled plugin provides it."""
+        ...
+
+
+class Hooks(Protocol):
+    """Calls the hooks a plugin declared itself, plugin by plugin in boot order.
+
+    Each method is for one kind of hook and raises ValueError for a hook of another kind or owner. Implementations get
+    their own plugin's context as `ctx`.
+    """
+
+    def collect(self, hook: str, /, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Yield each answer with the name of the plugin that gave it; what an implementation raises is raised."""
+        ...
+
+    def ask(self, hook: str, /, **arguments: Any) -> Any:
+        """Return the first answer that is not None; None where nobody answers."""
+        ...
+
+    def vote(self, hook: str, /, **arguments: Any) -> Vote:
+        """Combine all votes: one Deny or exception refuses, else one Allow grants; None where nobody decides."""
+        ...
+
+    def tell(self, hook: str, /, **arguments: Any) -> None:
+        """Tell every plugin; exceptions are logged and stop nobody."""
         ...
 
 

@@ -123,6 +123,8 @@ class RequestContext(Protocol):
 
     request_id: str
     client: ClientInfo
+    deadline: float | None
+    """`time.monotonic()` by which the answer should be there; None = no limit. Bound what you wait for by it."""
 
     @property
     def identity(self) -> Identity:
@@ -131,6 +133,13 @@ class RequestContext(Protocol):
 
     def require(self, permission: str, target: object = None) -> None:
         """Ask `reactor_authorize` whether the caller may; raises PermissionDenied."""
+        ...
+
+    def claim_stream(self) -> None:
+        """Count this answer as a stream and free it of its deadline, for a route that streams on some requests only.
+
+        A mount with `stream=True` does so by itself. Raises Unavailable (503) when `[server] max_streams` are open.
+        """
         ...
 
 

@@ -43,6 +43,7 @@ class Link:
         self.connection = connection
         self.generation = generation
         self.holder = 0  # the borrowing thread
+        self.idle_since = 0.0  # when the pool got it back, on the performance counter
         self.alchemy: Any = None  # SQLAlchemy's record of this connection, made at its first use
         self._pg = connection.pgconn
         self._poll = select.poll()

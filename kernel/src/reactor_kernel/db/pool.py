@@ -14,6 +14,8 @@ from reactor_kernel.db.faults import unavailable
 from reactor_kernel.db.link import Link
 from reactor_kernel.errors import PoolTimeout
 
+_SURELY_ALIVE_SECS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
@@ -67,7 +69,8 @@ class Pool:
         """
         began = time.perf_counter()
         link = self._take(began)
-        if link is not None and link.ended_by_server():
+        # One that was in use a moment ago is not asked: under load that would be a system call for every request.
+        if link is not None and began - link.idle_since > _SURELY_ALIVE_SECS and link.ended_by_server():
             # The others were most likely closed by the same restart: look at each before one is lent.
             self.discard(link)
             self._drop_ended()
@@ -96,6 +99,7 @@ class Pool:
         if link.generation != self._generation or not link.healthy:
             self.discard(link)
             return
+        link.idle_since = time.perf_counter()
         with self._lock:
             if self._waiters:
                 waiter = self._waiters.popleft()

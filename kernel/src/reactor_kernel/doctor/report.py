@@ -11,6 +11,9 @@ from typing import Any
 from reactor_kernel.contributions import Probe, ProbeResult, Readiness
 from reactor_kernel.observe.redact import redact_text
 
+NOT_LOOKED_AT = "brings no probe, so nothing was looked at"
+"""Why a capability's verdict is a warning: an ok has to be earned by looking."""
+
 _WORST = (Readiness.OK, Readiness.WARN, Readiness.FAIL)
 
 
@@ -40,17 +43,15 @@ class Report:
         summary: dict[str, dict[str, Any]] = {}
         for name in dict.fromkeys([*names, *(check.plugin for check in self.checks)]):
             own = [check for check in self.checks if check.plugin == name]
-            worst = max((check.result.status for check in own), key=_WORST.index, default=Readiness.OK)
-            summary[name] = {"status": worst.value}
-            if own:
-                summary[name]["details"] = {
-                    check.name: {
-                        "status": check.result.status.value,
-                        "message": check.result.message,
-                        **check.result.details,
-                    }
-                    for check in own
-                }
+            found = {check.name: check.result for check in own} or {"none": ProbeResult(Readiness.WARN, NOT_LOOKED_AT)}
+            worst = max((result.status for result in found.values()), key=_WORST.index)
+            summary[name] = {
+                "status": worst.value,
+                "details": {
+                    probe: {"status": result.status.value, "message": result.message, **result.details}
+                    for probe, result in found.items()
+                },
+            }
         return summary
 
     def lines(self) -> list[dict[str, Any]]:

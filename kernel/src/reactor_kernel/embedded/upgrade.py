@@ -14,8 +14,9 @@ import psycopg
 
 from reactor_kernel.embedded.account import account_for
 from reactor_kernel.embedded.binaries import MAJOR, programs, wheel_versions
-from reactor_kernel.embedded.cluster import SUPERUSER, Cluster, data_major, dsn, remove, wrong_major
+from reactor_kernel.embedded.cluster import Cluster, data_major, dsn, remove, wrong_major
 from reactor_kernel.embedded.postgres import FINISHED, finish_upgrade, locked, users_file
+from reactor_kernel.embedded.settings import SUPERUSER
 from reactor_kernel.errors import BootError, ExitCode, Fault
 
 

@@ -16,7 +16,8 @@ class PluginSpecs:
     def reactor_hookspecs(self) -> Iterable[type]:
         """Yield classes of hook specs: this plugin's own extension points.
 
-        Called first, right after the plugins are loaded and before any implementation is validated.
+        Called first, right after the plugins are loaded and before any implementation is validated. The plugin calls them
+        with `ctx.hooks`, by the method of their kind: `collect`, `ask`, `vote` or `tell`.
 
         Example:
             ```python

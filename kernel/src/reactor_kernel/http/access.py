@@ -55,9 +55,13 @@ class AdminGate:
 
 
 class OperatorGate:
-    """Platform operators: network, user, scope, fresh second factor, in that order (kernel.md §4.6)."""
+    """Platform operators: network, user, scope, fresh second factor, in that order (kernel.md §4.6).
+
+    With `[ops] enabled = false` there is no operator surface: its routes answer as if they were not mounted.
+    """
 
     def __init__(self, config: Any, clock: Clock) -> None:
+        self._enabled = bool(config.enabled)
         self._networks = [ipaddress.ip_network(str(network), strict=False) for network in config.trusted_networks]
         self._flagged = tuple(config.require_step_up_for)
         self._window = int(config.step_up_window_secs)
@@ -65,6 +69,8 @@ class OperatorGate:
 
     def check(self, context: Context, rule: Rule) -> None:
         """Raise unless the caller is an operator who may use this route now."""
+        if not self._enabled:
+            raise falcon.HTTPRouteNotFound
         address = parse(context.client.address)
         if address is None or not any(address.version == n.version and address in n for n in self._networks):
             raise Forbidden("operators call from trusted networks only", code="untrusted_network")

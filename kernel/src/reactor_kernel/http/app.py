@@ -26,11 +26,13 @@ from reactor_kernel.http.openapi import drift
 from reactor_kernel.http.parts import HttpParts
 from reactor_kernel.http.surround import Closing, PermittedOnly, UnmatchedRequests
 from reactor_kernel.http.system import system_documents, system_mounts
-from reactor_kernel.ids import uuid7
-from reactor_kernel.observe.logs import current_request_id
+from reactor_kernel.ids import request_id as make_request_id
+from reactor_kernel.observe.logs import current_request_id, note_request
+from reactor_kernel.observe.requests import TARGET, record_of_request
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _DOTS = frozenset((".", ".."))
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 class _Request(falcon.Request):
@@ -64,7 +66,8 @@ class WsgiApp:
         self._router = self._falcon._router
         self._resolver = AddressResolver(parts.server.trusted_proxies)
         self._cors = Cors(parts.server.cors)
-        self._log = logging.getLogger("reactor_kernel.http")
+        self._log = logging.getLogger(TARGET)
+        self._observe = parts.metrics.kernel.observe
         self._default_limit = int(parts.server.max_body_bytes)
 
     def _build(self, routes: list[tuple[Any, Route]]) -> falcon.App[Any, Any]:
@@ -106,7 +109,7 @@ class WsgiApp:
         """Answer one request (PEP 3333)."""
         started = time.monotonic()
         inbound = environ.get("HTTP_X_REQUEST_ID")
-        request_id = inbound if inbound is not None and _REQUEST_ID.match(inbound) else str(uuid7())
+        request_id = inbound if inbound is not None and _REQUEST_ID.match(inbound) else make_request_id()
         parts = self._parts
         context = Context(request_id, self._resolver.resolve(environ), parts.identify, parts.authorize)
         environ["reactor.context"] = context
@@ -207,22 +210,18 @@ class WsgiApp:
 
     def _finished(self, environ: dict[str, Any], context: Context, status: str, seconds: float) -> None:
         method = environ["REQUEST_METHOD"]
-        known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
-        self._parts.metrics.kernel.observe(context.owner, known, status, seconds)
-        if self._log.isEnabledFor(logging.INFO):
-            self._log.info(
-                "request",
-                extra={
-                    "request_id": context.request_id,
-                    "method": known,
-                    # The template, never the raw path: ids and tokens may stand in it.
-                    "path": context.route.path if context.route is not None else "-",
-                    "status": int(status),
-                    "latency_ms": round(seconds * 1000, 2),
-                    "capability": context.owner,
-                    "client": context.client.address,
-                },
-            )
+        if method not in _METHODS:
+            method = "other"
+        self._observe(context.owner, method, status, seconds)
+        log = self._log
+        if log.isEnabledFor(logging.INFO):
+            route = context.route
+            # The template, never the raw path: ids and tokens may stand in it.
+            path = route.path if route is not None else "-"
+            client = context.client.address
+            noted = (time.time(), context.request_id, method, path, status, seconds, context.owner, client)
+            if not note_request(noted):
+                log.handle(record_of_request(noted))
 
     # -- for engines and commands -------------------------------------------------------------------------------
 

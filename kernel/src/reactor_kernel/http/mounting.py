@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from falcon.constants import HTTP_METHODS
 
@@ -64,7 +65,7 @@ def methods_of(mount: Mount) -> list[str]:
 
 def make_routes(parts: HttpParts) -> tuple[list[tuple[Mount, Route]], list[Fault]]:
     """Return each mount with its route, and every fault: conflicts, foreign prefixes, nothing to answer."""
-    faults: list[Fault] = []
+    faults = _overlapping_prefixes(parts)
     owners: dict[str, tuple[str, str]] = {}
     routes = []
     for owner, mount in parts.mounts:
@@ -146,6 +147,26 @@ def _prefix(owner: str, mount: Mount, parts: HttpParts, faults: list[Fault]) -> 
         return "/.well-known"
     faults.append(_fault(owner, parts, mount.path, f"lies outside of {owner}'s prefix {allowed[0]}"))
     return allowed[0]
+
+
+def _overlapping_prefixes(parts: HttpParts) -> list[Fault]:
+    """Find prefixes that lie within one another: whose a path is would depend on who happens to be installed."""
+    held = [
+        *(("kernel", prefix) for prefix in KERNEL_PREFIXES),
+        *parts.prefixes.items(),
+        *((owner, prefix) for owner, further in parts.extra_prefixes.items() for prefix in further),
+    ]
+    faults = []
+    for (first, outer), (second, inner) in combinations(sorted(held, key=lambda pair: len(pair[1])), 2):
+        if first != second and f"{inner}/".startswith(f"{outer}/"):
+            message = (
+                f"is the prefix of both {first} and {second}"
+                if inner == outer
+                else f"is the prefix of {second} and lies within {outer}, the prefix of {first}"
+            )
+            fix = "disable one of the two plugins, or change its prefix"
+            faults.append(Fault("conflict", message, subject=inner, fix=fix))
+    return faults
 
 
 def _fault(owner: str, parts: HttpParts, path: str, message: str) -> Fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -32,6 +32,9 @@ class EventStream:
         source: yields events, or None where nothing happened for a moment (at most every second or so).
         draining: tells whether the server is about to stop; the stream then ends with the event `shutdown`.
         monotonic: the clock for heartbeats.
+
+    A plugin gives `ctx.draining` and `ctx.clock.monotonic`, sets the content type `text/event-stream` and mounts the route with
+    `stream=True`. The source is closed when the stream ends, also because the reader went away.
     """
 
     def __init__(
@@ -40,8 +43,19 @@ class EventStream:
         self._source = source
         self._draining = draining
         self._monotonic = monotonic
+        self._frames = self._run()
 
     def __iter__(self) -> Iterator[bytes]:
+        return self._frames
+
+    def close(self) -> None:
+        """End the source; called by the server when the response is over (PEP 3333)."""
+        self._frames.close()
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            close()
+
+    def _run(self) -> Generator[bytes, None, None]:
         quiet_since = self._monotonic()
         yield b"retry: 3000\n\n"
         for event in self._source:

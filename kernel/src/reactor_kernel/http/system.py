@@ -45,11 +45,14 @@ class HealthBoard:
     def __init__(self, parts: HttpParts) -> None:
         self._parts = parts
         self._lock = threading.Lock()
-        self._kept: tuple[float, list[dict[str, str]]] | None = None
+        self._kept: tuple[float, list[dict[str, Any]]] | None = None
         self._hanging: dict[int, _Look] = {}
 
-    def capabilities(self) -> list[dict[str, str]]:
-        """Return one entry per plugin, the failed ones included, and the database when it is ill."""
+    def capabilities(self) -> list[dict[str, Any]]:
+        """Return one entry per plugin, and the database when it is ill.
+
+        A plugin that failed at boot is among them with `optional`: no other kind lets the server start without it.
+        """
         with self._lock:
             now = time.monotonic()
             if self._kept is None or now - self._kept[0] > KEEP_SECONDS:
@@ -57,11 +60,11 @@ class HealthBoard:
                 self._kept = (time.monotonic(), entries)
             return self._kept[1]
 
-    def _look(self) -> list[dict[str, str]]:
+    def _look(self) -> list[dict[str, Any]]:
         checks: list[tuple[str, Callable[[], str | None]]] = [(name, check.check) for name, check in self._parts.health]
         if self._parts.database_health is not None:
             checks.append(("database", self._parts.database_health))
-        problems: dict[str, str] = dict(self._parts.failed)
+        problems: dict[str, str] = {}
         # A check that still hangs is not started a second time; it stays ill until it returns.
         looks = [(n, name, self._hanging.get(n) or _Look(name, check)) for n, (name, check) in enumerate(checks)]
         until = time.monotonic() + CHECK_SECONDS
@@ -75,11 +78,15 @@ class HealthBoard:
             if problem is not None:
                 problems.setdefault(name, problem)
         names = [*self._parts.versions, *(name for name in problems if name not in self._parts.versions)]
-        return [
+        entries: list[dict[str, Any]] = [
             {"name": name, "status": "unhealthy", "error": problems[name]}
             if name in problems
             else {"name": name, "status": "healthy"}
             for name in names
+        ]
+        return entries + [
+            {"name": name, "status": "unhealthy", "error": error, "optional": True}
+            for name, error in self._parts.failed.items()
         ]
 
 
@@ -91,9 +98,9 @@ class Health:
         self._draining = draining
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """200 when every part is healthy, else 503 naming the ill ones; 503 `draining` during shutdown."""
+        """200 when every part that must run is healthy, else 503 naming the ill ones; 503 `draining` during shutdown."""
         entries = self._board.capabilities()
-        well = all(entry["status"] == "healthy" for entry in entries)
+        well = all(entry["status"] == "healthy" or entry.get("optional") for entry in entries)
         status = "draining" if self._draining() else "healthy" if well else "unhealthy"
         resp.status = 200 if status == "healthy" else 503
         resp.data = msgspec.json.encode({"status": status, "capabilities": entries})

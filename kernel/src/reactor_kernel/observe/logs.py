@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
+from reactor_kernel.observe.backlog import Backlog
 from reactor_kernel.observe.redact import redact, redact_text
+from reactor_kernel.observe.requests import TARGET, Noted, line_of_request, record_of_request
 from reactor_kernel.observe.ring import LogRing
 
 if TYPE_CHECKING:
     from reactor_kernel.config.model import TracingConfig
 
-__all__ = ["LogRing", "configure_logging", "current_request_id", "line_of"]
+__all__ = ["LogRing", "configure_logging", "current_request_id", "line_of", "note_request", "settle"]
 
 current_request_id: ContextVar[str | None] = ContextVar("reactor_request_id", default=None)
 
@@ -77,16 +79,45 @@ class _Output(logging.Handler):
         self._ring = ring
         self._pretty = pretty
         self._colour = pretty and stream.isatty()
+        assert self.lock is not None
+        self.requests = Backlog(self._write_requests, self.lock)
+        self.wants_requests = True
+        ring.before_read = self.requests.settle
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log one record."""
+        """Log one record, after the requests that ended before it."""
+        self.requests.settle()
         try:
             line, encoded = self._encoded(record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a record must not end the request that logged it
             line, encoded = _unwritable(record, error)
         self._ring.append(encoded)
+        self._print(self._render(line) if self._pretty else encoded.decode() + "\n")
+
+    def flush(self) -> None:
+        """Write the requests that were noted."""
+        self.requests.settle()
+
+    def _write_requests(self, batch: Sequence[Noted]) -> None:
+        lines = [line_of_request(noted) for noted in batch]
+        encoded = [msgspec.json.encode(line) for line in lines]
+        self._ring.extend(encoded)
+        if self._pretty:
+            self._print("".join(self._render(msgspec.to_builtins(line)) for line in lines))
+        else:
+            self._print(b"\n".join([*encoded, b""]).decode())
+        # Who added a handler of its own (an error tracker, a test) hears of requests as well.
+        others = [handler for handler in logging.getLogger().handlers if not isinstance(handler, _Output)]
+        if others:
+            for noted in batch:
+                record = record_of_request(noted)
+                for handler in others:
+                    if record.levelno >= handler.level:
+                        handler.handle(record)
+
+    def _print(self, text: str) -> None:
         try:
-            self._stream.write(self._render(line) if self._pretty else encoded.decode() + "\n")
+            self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
             pass  # the terminal or pipe is closed; the ring still has the line
@@ -114,6 +145,31 @@ class _Output(logging.Handler):
         return f"{clock} {mark} {line['target']}: {line['message']}{fields}{trace}\n"
 
 
+def _output() -> _Output | None:
+    """Return the handler that the last configured kernel installed, while it is there."""
+    for handler in logging.root.handlers:
+        if type(handler) is _Output:
+            return handler
+    return None
+
+
+def note_request(noted: Noted) -> bool:
+    """Log a request soon, from a thread of its own; False where logging is not configured, so nothing was noted."""
+    output = _output()
+    if output is None:
+        return False
+    if output.wants_requests:
+        output.requests.note(noted)
+    return True
+
+
+def settle() -> None:
+    """Write the request lines that wait; for those about to end the process."""
+    output = _output()
+    if output is not None:
+        output.requests.settle()
+
+
 def configure_logging(
     config: TracingConfig, *, ring: LogRing, stream: TextIO | None = None, pretty: bool | None = None
 ) -> None:
@@ -124,6 +180,7 @@ def configure_logging(
     handler = _Output(stream or sys.stderr, ring, pretty=config.fmt == "pretty" if pretty is None else pretty)
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Output)]:
+        old.flush()
         root.removeHandler(old)
     root.addHandler(handler)
     # Loggers of plugins may be made later: they inherit the root's level. Libraries are kept to warnings by the handler.
@@ -136,6 +193,7 @@ def configure_logging(
         return record.levelno >= (least if own else max(least, logging.WARNING))
 
     handler.addFilter(wanted)
+    handler.wants_requests = config.filter.threshold(TARGET) <= logging.INFO
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("reactor")]:
         logging.getLogger(name).setLevel(logging.NOTSET)
     for name in targets:

@@ -7,16 +7,20 @@ import where values live; a scrape then sums all workers.
 from __future__ import annotations
 
 import os
+from collections import Counter as Counted
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from reactor_kernel.errors import Fault
+from reactor_kernel.observe.backlog import Backlog
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# (capability, method, status, seconds) of a request; no capability: a connection was borrowed.
+_Noted = tuple[str, str, str, float]
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -136,22 +140,43 @@ class KernelMetrics:
         self.pool_idle = own.gauge("reactor_db_pool_idle", "Idle database connections")
         self.db_acquire = own.histogram("reactor_db_acquire_duration_seconds", "Time to borrow a connection")
         self._recent: deque[float] = deque(maxlen=1024)
+        self._backlog = Backlog(self._count)
         self._request_children: dict[tuple[str, str, str], Any] = {}
         self._duration_children: dict[str, Any] = {}
 
     def observe(self, capability: str, method: str, status: str, seconds: float) -> None:
-        """Count one finished request."""
-        key = (capability, method, status)
+        """Count one finished request, within moments."""
+        self._backlog.note((capability, method, status, seconds))
+
+    def acquired(self, seconds: float) -> None:
+        """Count the borrowing of one database connection, within moments."""
+        self._backlog.note(("", "", "", seconds))
+
+    def settle(self) -> None:
+        """Count what is waiting now."""
+        self._backlog.settle()
+
+    def _count(self, batch: Sequence[_Noted]) -> None:
+        requests = Counted(noted[:3] for noted in batch)
+        for key, times in requests.items():
+            if key[0]:
+                self._child(key).inc(times)
+        for capability, _, _, seconds in batch:
+            if capability:
+                self._duration_children[capability].observe(seconds)
+                self._recent.append(seconds)
+            else:
+                self.db_acquire.observe(seconds)
+
+    def _child(self, key: tuple[str, str, str]) -> Any:
         child = self._request_children.get(key)
         if child is None:
-            # Another thread may find the first entry at once, and then relies on the second.
-            self._duration_children.setdefault(capability, self.duration.labels(capability))
+            self._duration_children.setdefault(key[0], self.duration.labels(key[0]))
             child = self._request_children[key] = self.requests.labels(*key)
-        child.inc()
-        self._duration_children[capability].observe(seconds)
-        self._recent.append(seconds)
+        return child
 
     def refresh(self) -> None:
         """Set the gauges that are derived."""
+        self.settle()
         recent = sorted(self._recent)
         self.p99.set(recent[min(len(recent) - 1, int(len(recent) * 0.99))] if recent else 0)

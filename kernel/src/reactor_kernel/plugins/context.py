@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from reactor_kernel.contracts.db import Database
 from reactor_kernel.contracts.operators import Operators
-from reactor_kernel.contracts.runtime import Clock, EventLog, Leader, MetricsRegistry, Project, Services, Vault
+from reactor_kernel.contracts.runtime import Clock, EventLog, Hooks, Leader, MetricsRegistry, Project, Services, Vault
 from reactor_kernel.plugins.info import PluginInfo
 
 
@@ -30,6 +31,8 @@ class PluginContext:
         leader: which tasks this process leads.
         permissions: every permission the enabled plugins declared, with its meaning.
         operators: the rules for platform operators.
+        hooks: calls the hooks that this plugin declared with `reactor_hookspecs`.
+        draining: tells whether this process is about to end; what an `EventStream` asks.
     """
 
     info: PluginInfo
@@ -45,3 +48,5 @@ class PluginContext:
     leader: Leader
     permissions: dict[str, str]
     operators: Operators
+    hooks: Hooks
+    draining: Callable[[], bool] = lambda: False

@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -27,14 +28,19 @@ class HookCaller:
         self._plugins: list[LoadedPlugin] = []
         self._contexts: dict[str, PluginContext] = {}
         self._kinds: dict[str, HookKind] = {}
+        self._arguments: dict[str, list[str]] = {}
+        self._owners: dict[str, str] = {}
         for specs in ALL_SPECS:
             self._add_specs(specs)
 
-    def _add_specs(self, specs: type) -> None:
+    def _add_specs(self, specs: type, owner: str | None = None) -> None:
         self._pluggy.add_hookspecs(specs())
         for name, function in inspect.getmembers(specs, inspect.isfunction):
             if not name.startswith("_"):
                 self._kinds[name] = kind_of(function)
+                self._arguments[name] = [name for name in inspect.signature(function).parameters if name != "self"]
+                if owner is not None:
+                    self._owners[name] = owner
 
     @property
     def plugins(self) -> Sequence[LoadedPlugin]:
@@ -45,6 +51,11 @@ class HookCaller:
         """Return the names of all known hooks."""
         return sorted(self._kinds)
 
+    def declared(self, hook: str) -> tuple[str, HookKind] | None:
+        """Return which plugin brought a hook, and its kind; None for the kernel's own and unknown ones."""
+        owner = self._owners.get(hook)
+        return None if owner is None else (owner, self._kinds[hook])
+
     def register(self, plugins: Sequence[LoadedPlugin]) -> list[tuple[LoadedPlugin, Fault]]:
         """Register plugins in boot order: their own specs first, then implementations, then look for unknown hooks."""
         faults: list[tuple[LoadedPlugin, Fault]] = []
@@ -54,7 +65,7 @@ class HookCaller:
                 continue
             try:
                 for specs in declare():
-                    self._add_specs(specs)
+                    self._add_specs(specs, plugin.name)
             except Exception as exc:  # noqa: BLE001 - attributed to the plugin
                 faults.append((plugin, _raised(plugin, "reactor_hookspecs", exc)))
         for plugin in plugins:
@@ -184,12 +195,13 @@ class HookCaller:
             return None
         wanted = inspect.signature(method).parameters
         context = self._contexts.get(plugin.name)
+        bound = partial(method, ctx=context) if context is not None and "ctx" in wanted else method
+        if set(self._arguments[hook]) <= set(wanted):
+            return bound
 
         def call(**arguments: Any) -> Any:
-            if context is not None:
-                arguments.setdefault("ctx", context)
             # As in pluggy an implementation may take fewer arguments than its spec offers.
-            return method(**{name: value for name, value in arguments.items() if name in wanted})
+            return bound(**{name: value for name, value in arguments.items() if name in wanted})
 
         return call
 

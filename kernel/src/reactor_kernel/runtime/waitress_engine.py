@@ -251,8 +251,11 @@ def serve(request: ServeRequest) -> None:
         request.stop.wait()
         server.trigger.pull_trigger(lambda: server.begin_drain(request.drain_timeout))
 
-    threading.Thread(target=watch, name="reactor-waitress-stop", daemon=True).start()
+    watcher = threading.Thread(target=watch, name="reactor-waitress-stop", daemon=True)
+    watcher.start()
     _loop(server)
+    # The drain may have begun before the watcher was done with the trigger, whose descriptor is closed below.
+    watcher.join()
     server.finish()
     dispatcher.shutdown(cancel_pending=True, timeout=0.5)
     if not dispatcher.threads:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reactor_kernel.testing.clock import FrozenClock
     from reactor_kernel.testing.events import CapturedEvents
     from reactor_kernel.testing.fakes import fake_identities, fake_service
+    from reactor_kernel.testing.ports import free_port
     from reactor_kernel.testing.postgres import TestPostgres
     from reactor_kernel.testing.project import ADMIN_TOKEN, KernelFactory, raw_config, toml_text
     from reactor_kernel.testing.server import LiveServer, live
@@ -26,6 +27,7 @@ _HOMES = {
     "TestPostgres": "postgres",
     "fake_identities": "fakes",
     "fake_service": "fakes",
+    "free_port": "ports",
     "live": "server",
     "raw_config": "project",
     "toml_text": "project",
@@ -40,6 +42,7 @@ __all__ = [
     "TestPostgres",
     "fake_identities",
     "fake_service",
+    "free_port",
     "live",
     "raw_config",
     "toml_text",

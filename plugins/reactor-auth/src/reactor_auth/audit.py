@@ -34,10 +34,11 @@ class AuditLog:
                 self._clock.now(),
                 event_type,
                 actor=actor,
+                api_key=origin.api_key_id,
                 org_id=org_id,
                 resource=resource,
                 ip=origin.address,
                 user_agent=origin.user_agent,
-                details=details,
+                details={**details, "delegated": True} if origin.delegated else details,
             )
         )

@@ -9,6 +9,9 @@ from reactor_auth.resolver import Resolver
 from reactor_auth.signing import SigningKeys
 from reactor_kernel.api import Database, Tx
 
+# The subject of everything that was verified: the key set changed.
+KEYS = "keys"
+
 
 def user(user_id: UUID) -> str:
     """The subject of everything cached about a user."""
@@ -23,6 +26,16 @@ def org(org_id: UUID) -> str:
 def session(session_id: UUID) -> str:
     """The subject of everything cached about a session."""
     return f"session:{session_id}"
+
+
+def client(client_id: str) -> str:
+    """The subject of everything cached about an OAuth client."""
+    return f"client:{client_id}"
+
+
+def api_key(key_id: UUID) -> str:
+    """The subject of everything cached about an API key."""
+    return f"apikey:{key_id}"
 
 
 class Changes:
@@ -49,7 +62,7 @@ class Changes:
 
     def heard(self, subject: str | None) -> None:
         """Drop what is cached about a subject; everything for None, which means that some may have been missed."""
-        if subject is None or subject == "keys":
+        if subject is None or subject == KEYS:
             self._keys.expire()
             self._resolver.forget_keys()
         else:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import UserNotFound
-from reactor_kernel.api import Claims, Identity, InvalidCredential, OrgRef, UserRecord
+from reactor_kernel.api import Claims, Identity, OrgRef, UserRecord
 
 
 class LocalAuthClient:
@@ -22,8 +22,11 @@ class LocalAuthClient:
 
     def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
         """Turn a credential into an identity; see `contracts.AuthClient`."""
-        refuse_api_key(token)
-        return self._auth.resolver.resolve(token, org)
+        return self._auth.resolve(token, org)
+
+    def mint_service_identity(self, org: OrgRef, caller: str, scopes: Sequence[str]) -> str:
+        """Make the token a service names itself with; see `contracts.AuthClient`."""
+        return self._auth.delegation.service_token(org, caller, scopes)
 
     def user(self, user_id: str) -> UserRecord:
         """Return a user. Raises NotFound `user_not_found`."""
@@ -49,9 +52,3 @@ class LocalAuthClient:
     def jwks(self) -> Mapping[str, object]:
         """Return the published key set."""
         return self._auth.keys.jwks()
-
-
-def refuse_api_key(token: str) -> None:
-    """Say of an API key that this version knows none, instead of calling it a malformed token."""
-    if token.startswith("rk_live_"):
-        raise InvalidCredential("API keys are not supported by this version of reactor-auth")

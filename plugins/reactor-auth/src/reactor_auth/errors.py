@@ -6,6 +6,7 @@ from reactor_kernel.api import (
     BadRequest,
     Conflict,
     Forbidden,
+    InternalError,
     InvalidCredential,
     NotFound,
     PermissionDenied,
@@ -15,26 +16,42 @@ from reactor_kernel.api import (
 )
 
 __all__ = [
+    "AnonymousDisabled",
+    "ClaimsUnusable",
+    "CredentialExists",
+    "CredentialNotFound",
     "EmailDisabled",
     "EmailExists",
+    "EmailNotVerified",
+    "FactorLimitReached",
+    "FactorNotFound",
+    "InvalidCode",
     "InvalidCredentials",
     "InvalidRefreshToken",
     "LastOwner",
     "MembershipNotFound",
+    "MfaRequired",
     "NotOrgMember",
+    "OneTimeTokenRefused",
     "OrgNotFound",
     "OrgRequired",
     "OrgSlugExists",
+    "PasskeysUnavailable",
     "PermissionDenied",
     "RefreshTokenReuse",
     "RoleNotFound",
+    "RotationPending",
+    "SessionNotFound",
     "SessionRevoked",
     "SignUpDisabled",
+    "SignUpRefused",
     "TokenExpired",
     "TooManyAttempts",
     "UserDisabled",
     "UserNotFound",
+    "ValidationError",
     "WeakPassword",
+    "ceremony_over",
     "invalid_field",
 ]
 
@@ -56,13 +73,27 @@ class EmailDisabled(BadRequest):
     """The e-mail address cannot be changed, because the new one cannot be confirmed by mail."""
 
     code = "email_disabled"
-    hint = "This version of reactor-auth sends no mail; leave email out of the request."
+    hint = "This server sends no mail: configure [auth.smtp], or leave email out of the request."
+
+
+class PasskeysUnavailable(BadRequest):
+    """Passkeys cannot be used on this server, because its public_url names an IP address."""
+
+    code = "passkeys_unavailable"
+    hint = "Set [auth] public_url to a host name, such as http://localhost:8000."
 
 
 class InvalidCredentials(Unauthenticated):
     """The e-mail address or the password is wrong."""
 
     code = "invalid_credentials"
+
+
+class InvalidCode(Unauthenticated):
+    """The code is wrong, or was used before."""
+
+    code = "invalid_code"
+    hint = "Wait for the next code, and check that the clock of the device is right."
 
 
 class TokenExpired(InvalidCredential):
@@ -111,6 +142,16 @@ class NotOrgMember(Forbidden):
     code = "not_org_member"
 
 
+class MfaRequired(Forbidden):
+    """This needs a second factor."""
+
+    code = "mfa_required"
+    hint = (
+        "Verify one in this session: POST /auth/v1/factors/{id}/verify, or /auth/v1/webauthn/authenticate/start. "
+        "Without one yet, enrol: POST /auth/v1/factors, or /auth/v1/webauthn/register/start."
+    )
+
+
 class LastOwner(Forbidden):
     """An organisation must keep at least one owner."""
 
@@ -136,10 +177,41 @@ class RoleNotFound(NotFound):
     code = "role_not_found"
 
 
+class SessionNotFound(NotFound):
+    """The caller has no such session that is still live."""
+
+    code = "session_not_found"
+
+
 class MembershipNotFound(NotFound):
     """There is no such member of this organisation."""
 
     code = "membership_not_found"
+
+
+class FactorNotFound(NotFound):
+    """There is no such second factor."""
+
+    code = "factor_not_found"
+
+
+class CredentialNotFound(NotFound):
+    """There is no such passkey."""
+
+    code = "credential_not_found"
+
+
+class CredentialExists(Conflict):
+    """This passkey is registered already."""
+
+    code = "credential_exists"
+
+
+class FactorLimitReached(Conflict):
+    """The account has as many second factors as it may."""
+
+    code = "factor_limit_reached"
+    hint = "Remove one that is no longer used: DELETE /auth/v1/factors/{id}."
 
 
 class EmailExists(Conflict):
@@ -154,6 +226,42 @@ class OrgSlugExists(Conflict):
     code = "org_slug_exists"
 
 
+class RotationPending(Conflict):
+    """A new signing key is published already and does not sign yet."""
+
+    code = "rotation_pending"
+    hint = 'Wait until it does, or send {"compromised": true} to replace every key at once.'
+
+
+class EmailNotVerified(Forbidden):
+    """The e-mail address has not been confirmed yet."""
+
+    code = "email_not_verified"
+    hint = "Follow the link in the mail, or have it sent again: POST /auth/v1/resend."
+
+
+class OneTimeTokenRefused(InvalidCredential):
+    """The link or code is wrong, was used before or has expired."""
+
+    hint = "Have a new one sent."
+
+
+class SignUpRefused(Forbidden):
+    """This server does not accept this sign-up."""
+
+    code = "signup_refused"
+
+
+class AnonymousDisabled(Forbidden):
+    """Anonymous users are switched off on this server."""
+
+    code = "anonymous_disabled"
+
+
+class ClaimsUnusable(InternalError):
+    """A plugin adds claims to access tokens that cannot be added."""
+
+
 class TooManyAttempts(RateLimited):
     """Too many attempts; wait before the next one."""
 
@@ -163,6 +271,11 @@ class TooManyAttempts(RateLimited):
             details={"retry_after": retry_after},
             headers={"Retry-After": str(retry_after)},
         )
+
+
+def ceremony_over() -> InvalidCredential:
+    """Make the error for a WebAuthn ceremony that cannot be finished any more."""
+    return InvalidCredential("session_id names no ceremony that can still be finished", hint="Start it again.")
 
 
 def invalid_field(name: str, problem: str) -> ValidationError:

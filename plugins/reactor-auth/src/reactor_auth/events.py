@@ -31,8 +31,18 @@ class UserDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class UserErased:
+    """A deleted account's data are gone; whatever else is kept about the user should go too."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevoked:
-    """Sessions of a user ended. `reason` is logout, password_changed, user_deleted, operator_demoted or reuse_detected."""
+    """Sessions of a user ended.
+
+    `reason` is logout, revoked, expired, idle, password_changed, user_deleted, operator_demoted or reuse_detected.
+    """
 
     user_id: str
     session_ids: list[str]
@@ -73,13 +83,45 @@ class MemberChanged:
     role: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """A custom role changed. `change` is created, updated or deleted."""
+
+    org_id: str
+    role_id: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationChanged:
+    """An invitation changed. `change` is created, accepted or revoked."""
+
+    org_id: str
+    invitation_id: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyChanged:
+    """An API key changed. `change` is created or revoked."""
+
+    user_id: str
+    org_id: str
+    api_key_id: str
+    change: str
+
+
 EVENT_TYPES: tuple[EventType, ...] = (
     EventType("auth.user.created", UserCreated),
     EventType("auth.user.updated", UserUpdated),
     EventType("auth.user.deleted", UserDeleted),
+    EventType("auth.user.erased", UserErased),
     EventType("auth.session.revoked", SessionRevoked),
     EventType("auth.org.created", OrgCreated),
     EventType("auth.org.updated", OrgUpdated),
     EventType("auth.org.deleted", OrgDeleted),
     EventType("auth.member.changed", MemberChanged),
+    EventType("auth.role.changed", RoleChanged),
+    EventType("auth.invitation.changed", InvitationChanged),
+    EventType("auth.apikey.changed", ApiKeyChanged),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -19,11 +19,13 @@ class Origin:
 
     address: str | None
     user_agent: str | None
+    api_key_id: UUID | None = None
+    delegated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as the database has it, without the password hash."""
+    """A user as the database has it, without the password hash; `email` is empty for an anonymous one."""
 
     id: UUID
     email: str
@@ -34,29 +36,59 @@ class User:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the user has no address yet."""
+        return not self.email
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an API key or a delegated token is confined to: one organisation, and at most these permissions there."""
+
+    org_id: UUID | None
+    permissions: frozenset[str]
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user behind a request, and the session its token belongs to."""
+    """The user behind a request, and the session its token belongs to; `bounds` where it may do less than the user."""
 
     user_id: UUID
     session_id: UUID | None
     origin: Origin
+    bounds: Bounds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a session was opened for: an OAuth client, with scopes, after a sign-in in a browser."""
+
+    client_id: str
+    scopes: tuple[str, ...]
+    amr: tuple[str, ...]
+    auth_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A fresh pair of tokens. `expires_at` is the access token's."""
+    """A fresh pair of tokens. `expires_at` is the access token's.
+
+    `refresh_token` is empty for a session that cannot be refreshed; `binding` says which OAuth client it is for;
+    `mfa_required`: the user has a second factor that was not verified in this session.
+    """
 
     access_token: str
     refresh_token: str
     expires_at: datetime
     expires_in: int
+    binding: Binding | None = None
+    mfa_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Org:
-    """An organisation."""
+    """An organisation; `mfa_required_roles` names the roles that need a second factor, in alphabetical order."""
 
     id: UUID
     slug: str
@@ -64,6 +96,7 @@ class Org:
     metadata: Mapping[str, Any]
     created_at: datetime
     updated_at: datetime
+    mfa_required_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +175,20 @@ class OrgChange:
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+    mfa_required_roles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The wish to have this description; None for none."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """What to change; None leaves a thing as it is."""
+
+    name: str | None = None
+    description: Description | None = None
+    permissions: Sequence[str] | None = None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from reactor_auth import openapi_internal, openapi_operators, openapi_social
-
 Json = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
@@ -17,25 +15,44 @@ _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 def document(prefix: str, *, operators: bool = True, internal: bool = False) -> Json:
     """Return paths, schemas and tags; `operators` and `internal` say whether those surfaces are mounted."""
-    parts: list[Json] = [{f"{prefix}{path}": methods for path, methods in {**_paths(), **openapi_social.PATHS}.items()}]
-    schemas = {**_schemas(), **openapi_social.SCHEMAS}
+    # Here, because these build on this module.
+    from reactor_auth import (
+        openapi_accounts,
+        openapi_factors,
+        openapi_internal,
+        openapi_oauth,
+        openapi_operators,
+        openapi_orgs,
+        openapi_sessions,
+        openapi_social,
+    )
+
+    paths, schemas = _paths(), _schemas()
+    parts = (openapi_accounts, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions, openapi_social)
+    for part in parts:
+        for path, methods in part.PATHS.items():
+            paths[path] = {**paths.get(path, {}), **methods}
+        schemas.update(part.SCHEMAS)
+    apart = dict(openapi_oauth.ROOT_PATHS)
     if operators:
-        parts.append(openapi_operators.paths(prefix))
-        schemas |= openapi_operators.SCHEMAS
+        apart.update(openapi_operators.paths(prefix))
+        schemas.update(openapi_operators.SCHEMAS)
     if internal:
-        parts.append(openapi_internal.paths(prefix))
-        schemas |= openapi_internal.SCHEMAS
+        apart.update(openapi_internal.paths(prefix))
+        schemas.update(openapi_internal.SCHEMAS)
     return {
         "tags": [
             {"name": "auth", "description": "Users, sessions, organisations, roles and permissions"},
             {"name": "operators", "description": "The people who run the platform"},
         ],
-        "paths": {path: item for part in parts for path, item in part.items()},
+        "paths": {**{f"{prefix}{path}": methods for path, methods in paths.items()}, **apart},
         "components": {"schemas": schemas},
     }
 
 
 def _paths() -> dict[str, Json]:
+    from reactor_auth import openapi_oauth
+
     org, member = [_parameter("ref")], [_parameter("ref"), _parameter("user_id")]
     keys = {"get": _public("The keys that verify access tokens", {"200": _answer("AuthKeySet")}, ())}
     role_change = _user(
@@ -54,6 +71,7 @@ def _paths() -> dict[str, Json]:
             )
         },
         "/logout": {
+            "get": openapi_oauth.LOGOUT_GET,
             "post": _public(
                 "End sessions",
                 {"204": _empty("Ended")},
@@ -61,7 +79,7 @@ def _paths() -> dict[str, Json]:
                 "AuthLogOut",
                 parameters=[_query("scope", {"type": "string", "enum": ["local", "global", "others"]})],
                 body_required=False,
-            )
+            ),
         },
         "/keys": keys,
         "/.well-known/jwks.json": keys,
@@ -141,30 +159,90 @@ def _paths() -> dict[str, Json]:
 
 
 def _schemas() -> dict[str, Json]:
-    session = {"access_token": _TEXT, "refresh_token": _TEXT, "expires_at": _INSTANT}
+    # Present where the user has a second factor that was not verified in the session.
+    session = {
+        "access_token": _TEXT,
+        "refresh_token": _TEXT,
+        "expires_at": _INSTANT,
+        "mfa_required": {"type": "boolean"},
+    }
     return {
         "AuthUser": _object(
+            ("is_anonymous",),
             id=_UUID,
-            email=_TEXT,
+            email={"type": ["string", "null"]},
             email_verified={"type": "boolean"},
+            is_anonymous={"type": "boolean"},
             metadata=_ANY_OBJECT,
             default_org_id=_NULLABLE_UUID,
             created_at=_INSTANT,
         ),
-        "AuthSession": _object(**session),
-        "AuthSignUp": _object(("metadata",), email=_TEXT, password=_TEXT, metadata=_ANY_OBJECT),
+        "AuthSession": _object(("mfa_required",), **session),
+        "AuthSignUp": _object(
+            ("email", "password", "anonymous", "metadata", "invite_token"),
+            email=_TEXT,
+            password=_TEXT,
+            anonymous={"type": "boolean"},
+            metadata=_ANY_OBJECT,
+            invite_token=_TEXT,
+        ),
         "AuthPassword": _object(email=_TEXT, password=_TEXT),
-        "AuthSignedUp": _object(user=_ref("AuthUser"), session=_ref("AuthSession")),
-        "AuthSignedIn": _object(user=_ref("AuthUser"), **session),
+        "AuthSignedUp": _object(user=_ref("AuthUser"), session={"anyOf": [_ref("AuthSession"), {"type": "null"}]}),
+        "AuthSignedIn": _object(("mfa_required",), user=_ref("AuthUser"), **session),
         "AuthTokenRequest": _object(
-            ("email", "password", "refresh_token"),
-            grant_type={"type": "string", "enum": ["password", "refresh_token"]},
+            (
+                "email",
+                "password",
+                "refresh_token",
+                "token",
+                "client_id",
+                "code",
+                "code_verifier",
+                "redirect_uri",
+                "device_code",
+                "subject_token",
+                "subject_token_type",
+                "requested_token_type",
+                "audience",
+                "scope",
+                "org",
+            ),
+            grant_type={
+                "type": "string",
+                "enum": [
+                    "password",
+                    "refresh_token",
+                    "otp",
+                    "authorization_code",
+                    "client_credentials",
+                    "urn:ietf:params:oauth:grant-type:device_code",
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                ],
+            },
+            token=_TEXT,
             email=_TEXT,
             password=_TEXT,
             refresh_token=_TEXT,
+            client_id=_TEXT,
+            code=_TEXT,
+            code_verifier=_TEXT,
+            redirect_uri=_TEXT,
+            device_code=_TEXT,
+            subject_token=_TEXT,
+            subject_token_type=_TEXT,
+            requested_token_type=_TEXT,
+            audience={"type": "string", "format": "uri"},
+            scope=_TEXT,
+            org=_TEXT,
         ),
         "AuthTokens": _object(
-            ("user",), token_type=_TEXT, expires_in={"type": "integer"}, user=_ref("AuthUser"), **session
+            ("user", "scope", "id_token", "refresh_token", "mfa_required"),
+            scope=_TEXT,
+            id_token=_TEXT,
+            token_type=_TEXT,
+            expires_in={"type": "integer"},
+            user=_ref("AuthUser"),
+            **session,
         ),
         "AuthLogOut": _object(("refresh_token",), refresh_token=_TEXT),
         "AuthKeySet": _object(keys={"type": "array", "items": _ANY_OBJECT}),
@@ -183,10 +261,22 @@ def _schemas() -> dict[str, Json]:
             default_org_id=_NULLABLE_UUID,
         ),
         "AuthOrg": _object(
-            id=_UUID, name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT, created_at=_INSTANT, updated_at=_INSTANT
+            id=_UUID,
+            name=_TEXT,
+            slug=_TEXT,
+            metadata=_ANY_OBJECT,
+            created_at=_INSTANT,
+            updated_at=_INSTANT,
+            mfa_required_roles={"type": "array", "items": _TEXT},
         ),
         "AuthOrgCreate": _object(("metadata",), name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT),
-        "AuthOrgPatch": _object(("name", "slug", "metadata"), name=_TEXT, slug=_TEXT, metadata=_ANY_OBJECT),
+        "AuthOrgPatch": _object(
+            ("name", "slug", "metadata", "mfa_required_roles"),
+            name=_TEXT,
+            slug=_TEXT,
+            metadata=_ANY_OBJECT,
+            mfa_required_roles={"type": "array", "items": _TEXT},
+        ),
         "AuthRole": _object(
             id=_UUID,
             org_id=_UUID,

@@ -42,6 +42,16 @@ def paths(prefix: str) -> dict[str, Json]:
             requestBody={"required": False, "content": {"application/json": body}},
         )
     }
+    wanted = {"schema": {"$ref": "#/components/schemas/InternalServiceTokenRequest"}}
+    service_token = {
+        "post": _operation(
+            "Make the token a service of the platform names itself with",
+            "InternalServiceToken",
+            (400, 401, 404),
+            parameters=[_SECRET],
+            requestBody={"required": True, "content": {"application/json": wanted}},
+        )
+    }
     user_id = {"name": "user_id", "in": "path", "required": True, "schema": _TEXT}
     user = {
         "get": _operation(
@@ -54,6 +64,7 @@ def paths(prefix: str) -> dict[str, Json]:
     return {
         "/_internal/resolve_ctx": resolve,
         f"{prefix}/_internal/resolve_ctx": resolve,
+        f"{prefix}/_internal/service_token": service_token,
         f"{prefix}/users/{{user_id}}": user,
     }
 
@@ -71,5 +82,11 @@ SCHEMAS: dict[str, Json] = {
             "identity": {"type": "object", "additionalProperties": True},
         },
     },
+    "InternalServiceTokenRequest": {
+        "type": "object",
+        "required": ["org", "caller", "scopes"],
+        "properties": {"org": _TEXT, "caller": _TEXT, "scopes": {"type": "array", "items": _TEXT}},
+    },
+    "InternalServiceToken": {"type": "object", "required": ["token"], "properties": {"token": _TEXT}},
     "InternalUser": {"type": "object", "additionalProperties": True},
 }

@@ -47,7 +47,6 @@ def _operation(summary: str, answers: Json, refusals: tuple[int, ...], *, user: 
     }
 
 
-_ELSEWHERE: Json = {"303": {"description": "To the provider, or back with an error in the query"}}
 _BACK: Json = {"303": {"description": "To redirect_to, with tokens in the fragment or an error in the query"}}
 _ANSWER = [_query(name) for name in ("state", "code", "error", "iss")]
 
@@ -97,17 +96,6 @@ PATHS: dict[str, Json] = {
         )
     },
 }
-# `GET /authorize` serves Reactor's own clients too; their part of it is documented with them.
-AUTHORIZE: Json = {
-    "get": _operation(
-        "Begin to sign in with a provider",
-        _ELSEWHERE,
-        (400, 404, 429),
-        user=False,
-        parameters=[_query("provider"), _query("redirect_to")],
-    )
-}
-PATHS["/authorize"] = AUTHORIZE
 
 SCHEMAS: dict[str, Json] = {
     "AuthProviders": {

@@ -10,20 +10,30 @@ MEMBER = "member"
 
 ORGS_READ = "auth:orgs:read"
 ORGS_WRITE = "auth:orgs:write"
+MEMBERS_READ = "auth:members:read"
 MEMBERS_WRITE = "auth:members:write"
+CLIENTS_READ = "auth:clients:read"
+CLIENTS_WRITE = "auth:clients:write"
+ROLES_READ = "auth:roles:read"
+ROLES_WRITE = "auth:roles:write"
+INVITATIONS_READ = "auth:invitations:read"
+INVITATIONS_WRITE = "auth:invitations:write"
+AUDIT_READ = "auth:audit:read"
 
 PERMISSIONS: dict[str, str] = {
     "auth:users:read": "See the users of the organisation",
     "auth:users:write": "Change users of the organisation",
     ORGS_READ: "See the organisation",
     ORGS_WRITE: "Change or delete the organisation",
-    "auth:members:read": "See the members of the organisation",
+    MEMBERS_READ: "See the members of the organisation",
     MEMBERS_WRITE: "Change roles of members and remove members",
-    "auth:roles:read": "See the roles of the organisation",
-    "auth:roles:write": "Make, change and delete roles",
-    "auth:invitations:read": "See invitations to the organisation",
-    "auth:invitations:write": "Invite people and withdraw invitations",
-    "auth:audit:read": "Read the organisation's audit log",
+    ROLES_READ: "See the roles of the organisation",
+    ROLES_WRITE: "Make, change and delete roles",
+    INVITATIONS_READ: "See invitations to the organisation",
+    INVITATIONS_WRITE: "Invite people and withdraw invitations",
+    CLIENTS_READ: "See the OAuth clients of the organisation",
+    CLIENTS_WRITE: "Register, change and delete OAuth clients of the organisation",
+    AUDIT_READ: "Read the organisation's audit log",
 }
 
 

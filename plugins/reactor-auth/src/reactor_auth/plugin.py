@@ -40,13 +40,17 @@ if TYPE_CHECKING:
     from reactor_auth.remote import RemoteAuthClient
 
 
+SETTLING_SECS = 0.5
+"""How long after its start a server is left to answer before what it will need later is loaded."""
+
+
 class AuthPlugin:
     """Identity: users, sessions, tokens, organisations, roles and permissions."""
 
     info = PluginInfo(
         name="auth",
         version=__version__,
-        api=(1, 0),
+        api=(1, 1),
         summary="Users, sessions, organisations, roles and permissions",
         extra_prefixes=("/_internal", "/_ops/v1/operators", "/_ops/v1/audit"),
     )
@@ -63,7 +67,7 @@ class AuthPlugin:
         if self._remote_made is None:
             from reactor_auth.remote import RemoteAuthClient
 
-            self._remote_made = RemoteAuthClient(ctx.config, ctx.info.url_prefix, ctx.clock, ctx.log)
+            self._remote_made = RemoteAuthClient(ctx.config, ctx.info.name, ctx.info.url_prefix, ctx.clock, ctx.log)
         return self._remote_made
 
     def _auth(self, ctx: PluginContext) -> Auth:
@@ -74,11 +78,17 @@ class AuthPlugin:
         return self._made
 
     @hookimpl
+    def reactor_hookspecs(self) -> Iterable[type]:
+        from reactor_auth.hookspecs import AuthSpecs
+
+        yield AuthSpecs
+
+    @hookimpl
     def reactor_config_section(self) -> Iterable[ConfigSection]:
         yield ConfigSection(
             AuthConfig,
             secrets=("data_key", "smtp.password", "internal_secret", "social.*.client_secret"),
-            initial=('public_url = "http://127.0.0.1:8000"',),
+            initial=('public_url = "http://127.0.0.1:8000"', 'jwt_issuer = "{public_url}/auth/v1"'),
             generate={"data_key": Generated("auth/data-key")},
             examples=(
                 "curl {url}/auth/v1/signup -H 'Content-Type: application/json' "
@@ -173,11 +183,22 @@ class AuthPlugin:
         auth = self._auth(ctx)
 
         def sweep(stop: StopSignal) -> None:
+            if stop.wait(SETTLING_SECS):  # the first requests need not wait for its imports
+                return
             from reactor_auth.sweeping import Sweeper
 
             Sweeper(auth).run(stop)
 
         yield BackgroundService("auth-sweep", sweep, leader_only=True)
+        yield BackgroundService("auth-last-seen", auth.seen.run)
+        yield BackgroundService("auth-key-rotation", lambda stop: auth.rotation.run(stop), leader_only=True)
+        yield BackgroundService("auth-key-use", auth.key_resolver.note_use)
+
+        from reactor_auth.mail.postoffice import CHANNEL, PostOffice
+
+        office = PostOffice(auth)
+        auth.db.on_notify(CHANNEL, office.wake)
+        yield BackgroundService("auth-mail", office.run)
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
@@ -190,6 +211,9 @@ class AuthPlugin:
         auth = self._auth(ctx)
         yield Probe("auth tables", lambda: probes.tables(auth))
         yield Probe("auth signing key", lambda: probes.signing_key(auth))
+        yield Probe("auth key rotation", lambda: probes.rotation(auth))
+        yield Probe("auth issuer", lambda: probes.issuer(auth))
+        yield Probe("auth mail", lambda: probes.mail(auth))
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
@@ -206,10 +230,19 @@ class AuthPlugin:
     def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
         if ctx.config.url is not None:
             return
-        from reactor_auth.metrics import CACHED
+        from reactor_auth.metrics import CACHED, KEY_AGE, KEYS_PUBLISHED, MAILS_WAITING
 
         auth = self._auth(ctx)
+
+        def waiting() -> None:
+            from reactor_auth.queries.outbox import WAITING
+
+            [found] = auth.db.run(None, [WAITING], readonly=True)
+            auth.metrics.mails_waiting(int(found.rows[0][0] or 0))
+
+        yield MetricCollector((MAILS_WAITING,), waiting)
         yield MetricCollector((CACHED,), lambda: auth.metrics.cached(len(auth.resolver.identities)))
+        yield MetricCollector((KEYS_PUBLISHED, KEY_AGE), auth.measure_keys)
 
     @hookimpl
     def reactor_started(self, ctx: PluginContext) -> None:
@@ -217,5 +250,7 @@ class AuthPlugin:
             return
         import threading
 
-        # In a thread of its own: the server already answers, and the first sign-in need not wait for imports.
-        threading.Thread(target=self._auth(ctx).warm_up, name="auth-warm-up", daemon=True).start()
+        # A little later and in a thread of its own: neither the server's first answer nor the first sign-in waits for imports.
+        timer = threading.Timer(SETTLING_SECS, self._auth(ctx).warm_up)
+        timer.name, timer.daemon = "auth-warm-up", True
+        timer.start()

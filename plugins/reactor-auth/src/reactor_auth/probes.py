@@ -7,9 +7,14 @@ import secrets
 import msgspec
 
 from reactor_auth.assembly import Auth
+from reactor_auth.mail.catalog import KINDS
 from reactor_auth.queries import keys as sql
+from reactor_auth.queries.outbox import WAITING
 from reactor_auth.signing import ALGORITHM, SigningKeyUnusable
 from reactor_kernel.api import ProbeResult, ReactorError, Readiness
+
+# A node may have been down when the rotation was due.
+ROTATION_GRACE_SECS = 3600
 
 
 def tables(auth: Auth) -> ProbeResult:
@@ -42,6 +47,62 @@ def signing_key(auth: Auth) -> ProbeResult:
     if echoed != challenge:
         return ProbeResult(Readiness.FAIL, f"what signing key {signer.kid} signs comes back changed")
     return ProbeResult(Readiness.OK, f"signing key {signer.kid} signs and verifies", {"kid": signer.kid})
+
+
+def rotation(auth: Auth) -> ProbeResult:
+    """Look whether the signing key is renewed in time."""
+    auth.keys.reload()
+    since, period = auth.keys.signing_since(), auth.config.key_rotation_secs
+    if since is None:
+        return ProbeResult(Readiness.FAIL, "no signing key is active")
+    age = int(auth.clock.now().timestamp() - since)
+    details = {"age_secs": age, "published": auth.keys.published()}
+    if not period:
+        return ProbeResult(Readiness.OK, "keys are rotated by hand ([auth] key_rotation_secs is 0)", details)
+    if age > period + ROTATION_GRACE_SECS:
+        late = f"the signing key is {age - period} s overdue; no node runs the service auth-key-rotation"
+        return ProbeResult(Readiness.WARN, f"{late}. Run: reactor auth rotate-keys", details)
+    return ProbeResult(Readiness.OK, f"the signing key is renewed in {max(0, period - age)} s", details)
+
+
+# A mail that waits longer than this has been refused more than once.
+STALE_SECS = 300.0
+
+
+def mail(auth: Auth) -> ProbeResult:
+    """Render every template, talk to the relay up to the point where a mail would follow, and look at what waits."""
+    from reactor_auth.mail.relay import Relay, SendFailed
+
+    faults = list(auth.outbox.templates.check())
+    if faults:
+        return ProbeResult(Readiness.FAIL, f"a template of a mail is broken: {faults[0]}", {"faults": faults})
+    [found] = auth.db.run(None, [WAITING], readonly=True)
+    waiting, oldest = int(found.rows[0][0] or 0), float(found.rows[0][1] or 0)
+    seen = {"waiting": waiting, "oldest_secs": round(oldest), "templates": len(KINDS)}
+    smtp = auth.config.smtp
+    if smtp is None:
+        way = "mails are only written to the log and to `reactor auth outbox`" if auth.is_dev else "no mail is sent"
+        return ProbeResult(Readiness.WARN, f"without [auth.smtp] {way}", seen)
+    try:
+        with Relay(smtp) as relay:
+            name = relay.check()
+    except SendFailed as fault:
+        return ProbeResult(Readiness.FAIL, f"{smtp.host}:{smtp.port} takes no mail: {fault}", seen)
+    if oldest > STALE_SECS:
+        return ProbeResult(Readiness.WARN, f"{waiting} mails wait, the oldest for {oldest:.0f} s", seen)
+    return ProbeResult(Readiness.OK, f"{name} at {smtp.host}:{smtp.port} takes mail", seen)
+
+
+def issuer(auth: Auth) -> ProbeResult:
+    """Compare the issuer with the address its discovery document is found under (OpenID Connect Discovery §4.3)."""
+    wanted = f"{auth.config.base_url}{auth.prefix}"
+    if auth.config.jwt_issuer == wanted:
+        return ProbeResult(Readiness.OK, f"OpenID clients find everything below {wanted}")
+    return ProbeResult(
+        Readiness.WARN,
+        f"jwt_issuer is {auth.config.jwt_issuer}, so strict OpenID clients refuse the discovery document of {wanted}; "
+        'set [auth] jwt_issuer = "{public_url}/auth/v1"',
+    )
 
 
 def health(auth: Auth) -> str | None:

@@ -1,4 +1,4 @@
-"""The RS256 key set: made once, encrypted at rest, published, reloaded (contract auth.md §4.5)."""
+"""The RS256 key set: encrypted at rest, published, reloaded; `rotation` renews it (contract auth.md §4.5)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from reactor_auth.model import NOTIFY_CHANNEL
 from reactor_auth.queries import keys as sql
 from reactor_auth.sealing import SealBroken, Sealer
 from reactor_kernel.api import (
-    BootError,
     Clock,
     Database,
     DatabaseUnavailable,
     ExitCode,
-    Fault,
     InternalError,
     MigrationFailed,
     MigrationOutcome,
@@ -43,12 +41,14 @@ class SigningKeyUnusable(InternalError):
     code = "internal_error"
 
 
-class SigningKeyFailed(BootError, MigrationFailed):
-    """The boot stops with exit code 4.
+class SigningKeyFailed(MigrationFailed):
+    """The active signing key cannot be used, so the server does not start."""
 
-    Both kinds on purpose: a migration step reports failure as MigrationFailed and the migrator lets that pass, while
-    the server takes its exit code from a BootError.
-    """
+    hint = (
+        "restore the data key this database was made with ([auth] data_key), or sign everyone out and make a new key: "
+        "update _reactor_auth.signing_keys set rotated_at = now(), retired_at = now() where retired_at is null"
+    )
+    exit_code = ExitCode.SIGNING_KEY
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,45 @@ class Signer:
     """The active key, opened."""
 
     kid: str
-    pem: bytes
+    private: RSAPrivateKey
 
     @cached_property
     def key(self) -> RSAKey:
         """The key as joserfc signs with it."""
         from joserfc.jwk import RSAKey
 
-        return RSAKey.import_key(self.pem)
+        return RSAKey(self.private, self.private)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One published key; it signs from `signs_from` until `signs_until`, in seconds since the epoch."""
+
+    kid: str
+    sealed: str
+    public_pem: str
+    signs_from: float
+    signs_until: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class _KeySet:
-    active_kid: str | None
-    active_sealed: str
-    public_pems: Mapping[str, str]
+    # The newest first.
+    keys: Mapping[str, _Key]
     loaded_at: float
+
+    def signing(self, now: float) -> _Key | None:
+        """Return the key that signs at an instant.
+
+        Where this machine's clock stands before the first key's instant, that key signs all the same.
+        """
+        current = (
+            key
+            for key in self.keys.values()
+            if key.signs_from <= now and (key.signs_until is None or now < key.signs_until)
+        )
+        lasting = (key for key in self.keys.values() if key.signs_until is None)
+        return next(current, None) or next(lasting, None)
 
 
 class SigningKeys:
@@ -106,17 +129,18 @@ class SigningKeys:
             else:
                 made = not _yes(tx.run([sql.LOCK_CREATION, sql.ACTIVE_EXISTS])[1:])
                 if made:
-                    kid, sealed, public_pem = self._generate()
+                    kid, sealed, public_pem = self.generate()
                     tx.run([sql.insert_key(kid, ALGORITHM, sealed, public_pem, self._clock.now())])
                     tx.notify(NOTIFY_CHANNEL, "keys")
         try:
             self.reload()
             self.signer()
         except SigningKeyUnusable as fault:
-            raise SigningKeyFailed([_boot_fault(fault.message)]) from fault
+            raise SigningKeyFailed(fault.message, details={"revision": STEP}) from fault
         return MigrationOutcome(applied=(STEP,)) if made else MigrationOutcome(skipped=(STEP,))
 
-    def _generate(self) -> tuple[str, str, str]:
+    def generate(self) -> tuple[str, str, str]:
+        """Make a key that nobody knows yet; return its kid, the sealed private key and the public one."""
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -134,33 +158,33 @@ class SigningKeys:
 
     def signer(self) -> Signer:
         """Return the key that signs. Raises SigningKeyUnusable."""
-        current = self._fresh()
-        if current.active_kid is None:
+        active = self._fresh().signing(self._clock.now().timestamp())
+        if active is None:
             raise SigningKeyUnusable("no signing key is active")
         signer = self._signer
-        if signer is None or signer.kid != current.active_kid:
-            signer = self._signer = self._open(current)
+        if signer is None or signer.kid != active.kid:
+            signer = self._signer = self._open(active)
         return signer
 
     def verifier(self, kid: str) -> RSAKey | None:
         """Return the public key `kid`; an unknown one makes the set reload, at most every five seconds."""
         current = self._fresh()
-        if kid not in current.public_pems:
+        if kid not in current.keys:
             current = self._reload_after(RETRY_SECS)
-        pem = current.public_pems.get(kid)
-        if pem is None:
+        found = current.keys.get(kid)
+        if found is None:
             return None
         key = self._verifiers.get(kid)
         if key is None:
             from joserfc.jwk import RSAKey
 
-            key = self._verifiers[kid] = RSAKey.import_key(pem)
+            key = self._verifiers[kid] = RSAKey.import_key(found.public_pem)
         return key
 
     def jwks(self) -> dict[str, Any]:
         """Return every key that verifies, as RFC 7517 publishes them."""
         published = []
-        for kid in self._fresh().public_pems:
+        for kid in self._fresh().keys:
             key = self.verifier(kid)
             if key is not None:
                 numbers = key.as_dict(private=False)
@@ -175,6 +199,15 @@ class SigningKeys:
                     }
                 )
         return {"keys": published}
+
+    def signing_since(self) -> float | None:
+        """Return since when the signing key signs, in seconds since the epoch."""
+        active = self._fresh().signing(self._clock.now().timestamp())
+        return None if active is None else active.signs_from
+
+    def published(self) -> int:
+        """Return how many keys verify tokens."""
+        return len(self._fresh().keys)
 
     def expire(self) -> None:
         """Make the next use read the set again (it changed, or a notification may have been missed)."""
@@ -212,32 +245,33 @@ class SigningKeys:
         self._asked_at = self._clock.monotonic()
         [found] = self._db.run(None, [sql.PUBLISHED], readonly=True)
         rows = [tuple((value or b"").decode() for value in row) for row in found.rows]
-        active = next((row for row in rows if row[4] == "t"), None)
-        loaded = _KeySet(
-            active_kid=active[0] if active else None,
-            active_sealed=active[2] if active else "",
-            public_pems={row[0]: row[3] for row in rows if row[1] == ALGORITHM},
-            loaded_at=self._clock.monotonic(),
-        )
-        if self._set is None or self._set.active_sealed != loaded.active_sealed:
+        keys = {
+            kid: _Key(kid, sealed, public_pem, float(signs_from), float(signs_until) if signs_until else None)
+            for kid, algorithm, sealed, public_pem, signs_from, signs_until in rows
+            if algorithm == ALGORITHM
+        }
+        loaded = _KeySet(keys, self._clock.monotonic())
+        signer, known = self._signer, self._set
+        if signer is not None and (
+            known is None or signer.kid not in keys or known.keys.get(signer.kid) != keys[signer.kid]
+        ):
             self._signer = None
-        self._verifiers = {kid: key for kid, key in self._verifiers.items() if kid in loaded.public_pems}
+        self._verifiers = {kid: key for kid, key in self._verifiers.items() if kid in keys}
         self._set = loaded
         return loaded
 
-    def _open(self, current: _KeySet) -> Signer:
-        kid = current.active_kid or ""
+    def _open(self, key: _Key) -> Signer:
         try:
-            pem = self._sealer.open(current.active_sealed, _purpose(kid))
+            pem = self._sealer.open(key.sealed, _purpose(key.kid))
         except SealBroken as fault:
-            raise SigningKeyUnusable(f"signing key {kid} cannot be decrypted: {fault}") from fault
-        private = _parse(pem, kid)
+            raise SigningKeyUnusable(f"signing key {key.kid} cannot be decrypted: {fault}") from fault
+        private = _parse(pem, key.kid)
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        if public.strip() != current.public_pems.get(kid, "").strip():
-            raise SigningKeyUnusable(f"signing key {kid} does not belong to its public key")
-        return Signer(kid, pem)
+        if public.strip() != key.public_pem.strip():
+            raise SigningKeyUnusable(f"signing key {key.kid} does not belong to its public key")
+        return Signer(key.kid, private)
 
 
 def _parse(pem: bytes, kid: str) -> RSAPrivateKey:
@@ -246,7 +280,9 @@ def _parse(pem: bytes, kid: str) -> RSAPrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(pem, password=None)
+        # Whether the numbers are primes was settled when the key was made, and the seal vouches for every byte since; asking
+        # again takes longer than all the rest of a boot.
+        key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, UnsupportedAlgorithm) as fault:
         raise SigningKeyUnusable(f"signing key {kid} is not a private key") from fault
     if not isinstance(key, RSAPrivateKey):
@@ -260,17 +296,3 @@ def _yes(results: list[RawResult]) -> bool:
 
 def _purpose(kid: str) -> str:
     return f"signing_key:{kid}"
-
-
-def _boot_fault(message: str) -> Fault:
-    return Fault(
-        category="boot",
-        plugin="auth",
-        subject="auth.data_key",
-        message=message,
-        fix=(
-            "restore the data key this database was made with, or sign everyone out and make a new key: "
-            "update _reactor_auth.signing_keys set rotated_at = now(), retired_at = now() where retired_at is null"
-        ),
-        exit_code=ExitCode.SIGNING_KEY,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from reactor_auth.config import LEEWAY_SECS as LEEWAY_SECS
 from reactor_auth.config import AuthConfig
 from reactor_auth.errors import TokenExpired
 from reactor_auth.model import User
@@ -21,15 +22,29 @@ from reactor_kernel.api import Claims, Clock, InvalidCredential
 if TYPE_CHECKING:
     from joserfc.jwk import GuestProtocol, RSAKey
 
-LEEWAY_SECS = 30
 # The `orgs` claim is informational (membership is read from the database) and must not outgrow a header.
 MAX_ORGS_CLAIMED = 50
 MAX_LENGTH = 8192
+HEADER = frozenset({"typ", "alg", "kid"})
+
+SERVICE_SUBJECT = "service:"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedService:
+    """A service's token that verified (decision 18). `expires_at` includes no leeway."""
+
+    claims: Claims
+
+    @property
+    def expires_at(self) -> int:
+        """Seconds since the epoch."""
+        return self.claims.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A token that verified. `expires_at` includes no leeway."""
+    """A user's token that verified, delegated ones included. `expires_at` includes no leeway."""
 
     claims: Claims
     user_id: UUID
@@ -77,35 +92,55 @@ class AccessTokens:
         *,
         scopes: Sequence[str] = (),
         not_after: datetime | None = None,
+        extra: Mapping[str, Any] | None = None,
+        mfa_at: datetime | None = None,
     ) -> tuple[str, datetime]:
-        """Sign a token for a session; return it with the instant it expires, which is `not_after` at the latest."""
-        from joserfc import jws
+        """Sign a token for a session that ends `not_after`; return it with the instant it expires.
 
-        issued = int(self._clock.now().timestamp())
-        expires = issued + self._config.access_ttl_secs
-        if not_after is not None:
-            expires = min(expires, int(not_after.timestamp()))
+        `extra` holds further claims: other plugins' and those of an OAuth client; `scopes` are an operator's.
+        """
         claims: dict[str, Any] = {
+            **(extra or {}),
             "sub": f"user_{user.id}",
-            "iss": self._config.jwt_issuer,
-            "aud": self._config.jwt_audience,
-            "exp": expires,
-            "iat": issued,
-            "nbf": issued,
-            "email": user.email,
             "amr": list(amr),
             "orgs": [str(org) for org in orgs],
         }
+        if user.email:
+            claims["email"] = user.email
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
         if scopes:
             claims["scopes"] = list(scopes)
+        if mfa_at is not None:
+            claims["mfa_at"] = int(mfa_at.timestamp())
+        ttl_secs = self._config.access_ttl_secs
+        if not_after is not None:
+            ttl_secs = min(ttl_secs, int(not_after.timestamp()) - int(self._clock.now().timestamp()))
+        return self.sign(signer, claims, ttl_secs)
+
+    def sign(self, signer: Signer, claims: Mapping[str, Any], ttl_secs: int) -> tuple[str, datetime]:
+        """Sign claims that expire after `ttl_secs`; return the token with the instant it expires.
+
+        Issuer and times are set here, and so is the audience unless the claims name one.
+        """
+        from joserfc import jws
+
+        issued = int(self._clock.now().timestamp())
+        expires = issued + ttl_secs
+        full = {
+            "aud": self._config.jwt_audience,
+            **claims,
+            "iss": self._config.jwt_issuer,
+            "exp": expires,
+            "iat": issued,
+            "nbf": issued,
+        }
         header = {"typ": "JWT", "alg": ALGORITHM, "kid": signer.kid}
-        token = jws.serialize_compact(header, msgspec.json.encode(claims), signer.key, algorithms=[ALGORITHM])
+        token = jws.serialize_compact(header, msgspec.json.encode(full), signer.key, algorithms=[ALGORITHM])
         return token, datetime.fromtimestamp(expires, UTC)
 
-    def verify(self, token: str) -> Verified:
+    def verify(self, token: str) -> Verified | VerifiedService:
         """Check signature, issuer, audience and times.
 
         Raises:
@@ -123,6 +158,8 @@ class AccessTokens:
         if now >= expires + LEEWAY_SECS:
             raise TokenExpired
         subject = claims.get("sub")
+        if isinstance(subject, str) and subject.startswith(SERVICE_SUBJECT):
+            return VerifiedService(Claims(subject=subject, expires_at=int(expires), raw=claims))
         if not isinstance(subject, str) or not subject.startswith("user_"):
             raise InvalidCredential("the access token names no user")
         return Verified(
@@ -151,7 +188,8 @@ class AccessTokens:
 
     def _key_for(self, signature: GuestProtocol) -> RSAKey:
         header = signature.headers()
-        if header.get("alg") != ALGORITHM:
+        # Everything else a header may carry (jwk, jku, x5u, x5c, crit, b64 …) only ever helps whoever forges tokens.
+        if header.get("alg") != ALGORITHM or not HEADER.issuperset(header):
             raise InvalidCredential("the access token is not a JSON Web Token signed with RS256")
         kid = header.get("kid")
         key = self._keys.verifier(kid) if isinstance(kid, str) else None

@@ -101,9 +101,9 @@ def test_a_header_without_one_token_is_ill_formed(api):
         api.refused(answer, 401, "unauthorized", "the Authorization header must read: Bearer <token>")
 
 
-def test_an_api_key_is_refused_by_name(api):
+def test_an_unknown_api_key_is_refused(api):
     answer = api.call("GET", "/user", token="rk_live_" + "A" * 43)
-    api.refused(answer, 401, "invalid_token", "API keys are not supported by this version of reactor-auth")
+    api.refused(answer, 401, "invalid_token", "the API key is not known")
 
 
 NONSENSE = ["x", "a.b", "a.b.c", "....", "e30.e30.e30", "eyJ.eyJ.x", "rrf_abc", "[].[].[]"]

@@ -33,15 +33,30 @@ def test_every_problem_of_the_section_is_told_at_once(kernel_factory):
         ("auth.access_ttl_secs", "must not be longer than refresh_ttl_secs"),
         (
             "auth.require_verified_email",
-            "needs e-mail, which is not supported by this version of reactor-auth",
+            "needs mail: nobody could sign in; configure [auth.smtp]",
         ),
     ]
 
 
-def test_mail_settings_are_refused_not_ignored(kernel_factory, auth_config):
-    auth_config["smtp"] = {"host": "mail.example.com", "port": 25, "from": "a@example.com", "tls": "none"}
-    problem = "[auth.smtp] is not supported by this version of reactor-auth; remove the section"
-    assert ("auth.smtp", problem) in fault_lines(kernel_factory, auth_config)
+def test_where_browsers_are_sent_is_checked(kernel_factory, auth_config):
+    auth_config["site_url"] = "app.example.com"
+    auth_config["redirect_allow_list"] = ["https://app.example.com/x", "https://a.example/?x=1", "/x"]
+    auth_config["pages"] = {"name": " ", "logo_url": "javascript:x", "css_url": "/style.css"}
+    address = "must be an absolute URL such as https://cdn.example.com/file"
+    assert fault_lines(kernel_factory, auth_config) == [
+        ("auth.pages.name", "must be 1 to 100 printable characters"),
+        ("auth.pages.logo_url", address),
+        ("auth.pages.css_url", address),
+    ]
+    auth_config["pages"] = {}
+    assert fault_lines(kernel_factory, auth_config) == [
+        ("auth.site_url", "must be an absolute URL such as https://api.example.com"),
+        ("auth.redirect_allow_list[1]", "must have no query and no fragment"),
+        (
+            "auth.redirect_allow_list[2]",
+            "must be an absolute URL without user name and dot segments, such as https://app.example.com/signed-in",
+        ),
+    ]
 
 
 def test_required_keys_are_named(kernel_factory):

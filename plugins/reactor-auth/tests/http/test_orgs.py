@@ -21,6 +21,7 @@ def test_the_maker_owns_it(api, ann):
         "metadata": {"a": 1},
         "created_at": org["created_at"],
         "updated_at": org["created_at"],
+        "mfa_required_roles": [],
     }
     assert ann.get("/orgs/acme").json() == org
     assert ann.get(f"/orgs/{org['id']}").json() == org

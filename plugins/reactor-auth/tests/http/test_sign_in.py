@@ -67,12 +67,16 @@ def test_known_and_unknown_addresses_get_the_same_refusal(api, ann):
         api.refused(answer, 401, "invalid_credentials", WRONG)
 
 
+GRANTS_THERE_ARE = (
+    "must be one of password, refresh_token, otp, urn:ietf:params:oauth:grant-type:token-exchange, "
+    "authorization_code, client_credentials, urn:ietf:params:oauth:grant-type:device_code"
+)
 INCOMPLETE = [
     ({"json": {}}, "grant_type", "is required"),
     ({"data": {"email": "a@b.cd"}}, "grant_type", "is required"),
     # A form's parameters come from its body only.
     ({"data": {"email": "a@b.cd"}, "params": {"grant_type": "password"}}, "grant_type", "is required"),
-    ({"json": {"grant_type": "magic"}}, "grant_type", "must be one of password, refresh_token"),
+    ({"json": {"grant_type": "magic"}}, "grant_type", GRANTS_THERE_ARE),
     ({"json": {"grant_type": 7}}, "grant_type", "must be a string or null, not a number"),
     ({"json": {"grant_type": "password"}}, "email", "is required"),
     ({"json": {"grant_type": "password", "email": "a@b.cd"}}, "password", "is required"),

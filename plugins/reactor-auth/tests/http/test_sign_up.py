@@ -124,8 +124,8 @@ BAD_BODIES = [
     (b'{"email": "a@b.cd"}', "password is required", {"password": ["is required"]}),
     (
         b'{"email": 7, "password": "x"}',
-        "email must be a string, not a number",
-        {"email": ["must be a string, not a number"]},
+        "email must be a string or null, not a number",
+        {"email": ["must be a string or null, not a number"]},
     ),
     (
         b'{"email": "a@b.cd", "password": "correct horse", "metadata": []}',

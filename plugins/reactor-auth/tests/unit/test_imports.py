@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("sqlalchemy", "falcon", "joserfc", "argon2", "cryptography", "email_validator", "alembic", "psycopg")
+HEAVY = (
+    "sqlalchemy",
+    "falcon",
+    "joserfc",
+    "argon2",
+    "cryptography",
+    "email_validator",
+    "alembic",
+    "psycopg",
+    "pyotp",
+    "webauthn",
+)
 
 
 def loaded_after(code):

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactor_auth.limits import for_address, seconds_to_wait
+from reactor_auth.config import LimitsConfig
+from reactor_auth.limits import (
+    Limit,
+    for_account,
+    for_address,
+    for_mail,
+    for_second_factor,
+    for_verification,
+    seconds_to_wait,
+)
 
 
 @given(
     limit=st.integers(1, 100),
     previous=st.integers(0, 101),
     hits=st.integers(1, 101),
-    elapsed=st.floats(0, 59.99),
+    share=st.floats(0, 0.9999),
+    window=st.sampled_from([1, 60, 300, 3600, 86400]),
 )
-def test_waiting_as_long_as_told_is_enough(limit, previous, hits, elapsed):
-    previous, hits = min(previous, limit + 1), min(hits, limit + 1)
-    wait = seconds_to_wait(hits, previous, elapsed, limit)
-    assert 0 <= wait <= 120
+def test_waiting_as_long_as_told_is_enough(limit, previous, hits, share, window):
+    previous, hits, elapsed = min(previous, limit + 1), min(hits, limit + 1), share * window
+    wait = seconds_to_wait(hits, previous, elapsed, limit, window)
+    assert 0 <= wait <= 2 * window
     if wait == 0:
         return
     later = elapsed + wait
-    if later < 60:
-        then = seconds_to_wait(min(hits + 1, limit + 1), previous, later, limit)
-    elif later < 120:
-        then = seconds_to_wait(1, hits, later - 60, limit)
+    if later < window:
+        then = seconds_to_wait(min(hits + 1, limit + 1), previous, later, limit, window)
+    elif later < 2 * window:
+        then = seconds_to_wait(1, hits, later - window, limit, window)
     else:
-        then = seconds_to_wait(1, 0, later - 120, limit)
+        then = seconds_to_wait(1, 0, later - 2 * window, limit, window)
     assert then == 0
 
 
@@ -43,4 +55,11 @@ def test_one_subscriber_of_ipv6_is_one_address():
 
 
 def test_an_unknown_address_is_not_limited():
-    assert for_address("login", None, 5).per_minute == 0
+    assert for_address("login", None, 5).attempts == 0
+
+
+def test_the_limits_of_the_contract_have_names():
+    config, user = LimitsConfig(), UUID("019213f5-0000-7000-8000-000000000001")
+    assert for_mail(config, "a@example.com") == for_account("mail", "a@example.com", 3, 3600)
+    assert for_verification(config, "192.0.2.1") == Limit("verify:address:192.0.2.1", 20, 60)
+    assert for_second_factor(config, user) == Limit(f"second_factor:user:{user}", 5, 300)

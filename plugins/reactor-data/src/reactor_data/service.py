@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
 from reactor_data import queries
+from reactor_data.asking import Asked
 from reactor_data.bodies import Payload
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError, singular_mismatch, table_not_found
 from reactor_data.faults import explain_fault, explain_outage
-from reactor_data.pages import Page
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Read, Write, check_filters, compile_read, compile_write
 from reactor_data.query.expressions import BODY, CAP, LIMIT, OFFSET, array_shim
@@ -87,9 +87,9 @@ class DataService:
         """Return an exposed relation. Raises 404 `table_not_found`."""
         return self._find(name)[1]
 
-    def read(self, caller: Caller, name: str, parsed: Parsed, page: Page, read: Read) -> Rows:
+    def read(self, caller: Caller, name: str, asked: Asked) -> Rows:
         """Run a read."""
-        return self._current(caller, name, "select", lambda: self._read(caller, name, parsed, page, read))
+        return self._current(caller, name, "select", lambda: self._read(caller, name, asked))
 
     def write(
         self, caller: Caller, name: str, parsed: Parsed, payload: Payload | None, write: Write, max_affected: int | None
@@ -105,16 +105,13 @@ class DataService:
             caller, name, write.action, lambda: self._write(caller, name, parsed, payload, write, max_affected)
         )
 
-    def _read(self, caller: Caller, name: str, parsed: Parsed, page: Page, read: Read) -> Rows:
+    def _read(self, caller: Caller, name: str, asked: Asked) -> Rows:
         schema, relation = self._find(name)
-        plan = self._plan(schema, relation, read)
-        specials: dict[int, str | bytes] = {LIMIT: str(page.limit), OFFSET: str(page.offset)}
-        if read.count == "estimated":
-            specials[CAP] = str(self._config.max_limit + 1)
-        statements = [_statement(plan, parsed, specials)]
-        if plan.estimate is not None:
-            statements.append(_statement(plan.estimate, parsed, specials))
-        results = self._db.run(caller.identity, statements, readonly=True, settings=caller.settings)
+        compiled = asked.compiled
+        if compiled is None or compiled[0] != schema.version or compiled[1] != name:
+            compiled = asked.compiled = self._compile(schema, relation, asked)
+        read, page = asked.read, asked.page
+        results = self._db.run(caller.identity, compiled[2], readonly=True, settings=caller.settings)
         count, body, counted = results[0].rows[0]
         total = None if counted is None else int(counted)
         if len(results) > 1:
@@ -126,6 +123,16 @@ class DataService:
         if read.singular and rows != 1:
             raise singular_mismatch(rows)
         return Rows(body or b"", rows, total)
+
+    def _compile(self, schema: Schema, relation: Relation, asked: Asked) -> tuple[int, str, Sequence[Statement]]:
+        plan = self._plan(schema, relation, asked.read)
+        specials: dict[int, str | bytes] = {LIMIT: str(asked.page.limit), OFFSET: str(asked.page.offset)}
+        if asked.read.count == "estimated":
+            specials[CAP] = str(self._config.max_limit + 1)
+        statements = [_statement(plan, asked.parsed, specials)]
+        if plan.estimate is not None:
+            statements.append(_statement(plan.estimate, asked.parsed, specials))
+        return schema.version, relation.name, statements
 
     def _estimated(self, read: Read, counted: int | None, explained: RawResult) -> int:
         (plan,) = msgspec.json.decode(explained.rows[0][0] or b"[]")

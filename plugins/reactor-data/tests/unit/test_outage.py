@@ -6,12 +6,10 @@ import logging
 
 import pytest
 
+from reactor_data.asking import understand
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
-from reactor_data.pages import Page
-from reactor_data.query.compiler import Read
-from reactor_data.query.parser import parse_query
 from reactor_data.service import Caller, DataService
 from reactor_kernel.api import ANONYMOUS
 from reactor_kernel.clock import SystemClock
@@ -23,9 +21,9 @@ def test_an_outage_has_the_codes_of_both_kinds_of_clients() -> None:
     log = logging.getLogger("reactor_data")
     cache = SchemaCache(database, schema="public", extra_search_path=[], clock=SystemClock(), log=log)
     service = DataService(database, cache, DataConfig(), log)
-    parsed = parse_query("")
+    asked = understand("", None, None, singular=False, body=True, default_limit=1, max_limit=1)
     with pytest.raises(DataError) as raised:
-        service.read(Caller(ANONYMOUS, "r", {}), "todos", parsed, Page(0, 1), Read(parsed.query))
+        service.read(Caller(ANONYMOUS, "r", {}), "todos", asked)
     error = raised.value
     assert (error.status, error.error_code, error.pgrst) == (503, "database_unavailable", "PGRST001")
     assert error.message == "The database cannot be reached."

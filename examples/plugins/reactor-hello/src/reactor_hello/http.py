@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+
 import falcon
 import msgspec
 
-from reactor_hello.service import ConfiguredGreeter, Greetings, StoredGreeting
-from reactor_kernel.api import RequestContext, ValidationError
+from reactor_hello.service import ConfiguredGreeter, Greetings, StoredGreeting, Tallies
+from reactor_kernel.api import EventStream, RequestContext, SseEvent, ValidationError
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+POLL_SECONDS = 0.5
 
 
 class NewGreeting(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,6 +55,30 @@ class GreetingsResource:
             raise ValidationError(f"the body is not a greeting: {exc}", hint='send {"name": "Ann"}') from exc
         resp.media = _shown(self._greetings.send(context.identity.org_id, body.name))
         resp.status = falcon.HTTP_201
+
+
+class TallyResource:
+    """`/hello/v1/tally/{name}`; public, because a tally tells nobody's greetings."""
+
+    def __init__(self, tallies: Tallies, draining: Callable[[], bool], monotonic: Callable[[], float]) -> None:
+        self._tallies = tallies
+        self._draining = draining
+        self._monotonic = monotonic
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Follow how often a name was greeted: now, and whenever it changes."""
+        resp.content_type = "text/event-stream"
+        resp.set_header("Cache-Control", "no-store")
+        resp.stream = EventStream(self._changes(name), self._draining, self._monotonic)
+
+    def _changes(self, name: str) -> Iterator[SseEvent | None]:
+        shown: int | None = None
+        while True:
+            # Each look has a transaction of its own: one that lasts as long as a reader would hold up the database's cleaning.
+            times = self._tallies.of(name)
+            yield SseEvent("tally", {"name": name, "times": times}) if times != shown else None
+            shown = times
+            time.sleep(POLL_SECONDS)
 
 
 def _limit(text: object) -> int:

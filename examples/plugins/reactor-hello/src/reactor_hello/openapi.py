@@ -43,6 +43,19 @@ DOCUMENT: dict[str, Any] = {
                 },
             }
         },
+        "/hello/v1/tally/{name}": {
+            "get": {
+                "tags": ["hello"],
+                "summary": "Follow how often a name was greeted",
+                "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
+                "responses": {
+                    "200": {
+                        "description": "Server-sent events `tally`: {name, times}, now and whenever it changes",
+                        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                    }
+                },
+            }
+        },
         "/hello/v1/greetings": {
             "get": {
                 "tags": ["hello"],

@@ -32,7 +32,7 @@ from reactor_kernel.api import (
 class HelloPlugin:
     """Greets over HTTP, keeps greetings per organisation and counts them."""
 
-    info = PluginInfo(name="hello", version=__version__, api=(1, 0), summary="Greets")
+    info = PluginInfo(name="hello", version=__version__, api=(1, 1), summary="Greets")
 
     @hookimpl
     def reactor_config_section(self) -> Iterable[ConfigSection]:
@@ -67,8 +67,8 @@ class HelloPlugin:
 
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
-        from reactor_hello.http import GreetingResource, GreetingsResource
-        from reactor_hello.service import ConfiguredGreeter, Greetings
+        from reactor_hello.http import GreetingResource, GreetingsResource, TallyResource
+        from reactor_hello.service import ConfiguredGreeter, Greetings, Tallies
 
         greeter = ConfiguredGreeter(ctx.config)
         sent = ctx.metrics.counter("reactor_hello_greetings_total", "Greetings stored since the start")
@@ -82,6 +82,8 @@ class HelloPlugin:
             body_limit=16 * 1024,
             methods={"POST": MethodRule(permission="hello:greet")},
         )
+        tally = TallyResource(Tallies(ctx.db), ctx.draining, ctx.clock.monotonic)
+        yield Mount("/hello/v1/tally/{name}", tally, access=Access.PUBLIC, stream=True)
 
     @hookimpl
     def reactor_openapi(self) -> Iterable[OpenApiFragment]:

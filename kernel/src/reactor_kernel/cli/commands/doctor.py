@@ -88,7 +88,11 @@ def _server(invocation: Invocation, client: AdminClient, checks: list[Check]) ->
         checks.append(Check("server", "fail", f"what answers at {client.endpoint} is not a Reactor server"))
         return False
     sick = [f"{c['name']}: {c.get('error', 'unhealthy')}" for c in health["capabilities"] if c["status"] != "healthy"]
-    if health["status"] == "healthy":
+    if health["status"] == "healthy" and sick:
+        checks.append(
+            Check("server", "warn", f"healthy at {client.endpoint} without what is optional: {'; '.join(sick)}")
+        )
+    elif health["status"] == "healthy":
         checks.append(Check("server", "ok", f"healthy at {client.endpoint}"))
     else:
         checks.append(Check("server", "fail", f"{health['status']} at {client.endpoint}: {'; '.join(sick)}"))
@@ -127,7 +131,7 @@ def _add_probes(status: str, capabilities: dict[str, Any], checks: list[Check]) 
         probes = found.get("details") or {}
         count += len(probes)
         said = "; ".join(f"{probe}: {result.get('message', result.get('status'))}" for probe, result in probes.items())
-        checks.append(Check(f"capability:{name}", found["status"], said or "nothing to look at"))
+        checks.append(Check(f"capability:{name}", found["status"], said or "nothing was looked at"))
     checks.append(Check("server_doctor", status, f"{count} probes"))
 
 

@@ -104,6 +104,9 @@ def _follow(invocation: Invocation, client: AdminClient, params: dict[str, str])
 
 
 def _show(out: Output, event: Event) -> int:
+    if event.name == "lagged" and json.loads(event.data).get("restarted"):
+        out.warn("the server was started again; what it logged before it ended may be missing here")
+        return 0
     if event.name == "lagged":
         out.warn(f"{json.loads(event.data).get('dropped')} lines were lost because they were read too slowly")
         return 0

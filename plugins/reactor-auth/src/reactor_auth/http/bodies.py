@@ -40,20 +40,66 @@ class Credentials(msgspec.Struct):
 
 
 class SignUp(msgspec.Struct):
-    """`POST /signup`."""
+    """`POST /signup`; without address and password only for anonymous users."""
 
-    email: str
-    password: str
+    email: str | None = None
+    password: str | None = None
+    anonymous: bool = False
     metadata: dict[str, Any] | None = None
+    invite_token: str | None = None
 
 
 class TokenRequest(msgspec.Struct):
     """`POST /token`, whatever the grant."""
 
     grant_type: str | None = None
+    token: str | None = None
     email: str | None = None
+    username: str | None = None
     password: str | None = None
     refresh_token: str | None = None
+    subject_token: str | None = None
+    subject_token_type: str | None = None
+    requested_token_type: str | None = None
+    actor_token: str | None = None
+    audience: str | None = None
+    scope: str | None = None
+    org: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    code: str | None = None
+    code_verifier: str | None = None
+    redirect_uri: str | None = None
+    device_code: str | None = None
+
+
+class Address(msgspec.Struct):
+    """`POST /resend`, `POST /password-reset/request`."""
+
+    email: str
+
+
+class Otp(msgspec.Struct):
+    """`POST /otp`."""
+
+    email: str
+    create_user: bool = True
+    redirect_to: str | None = None
+
+
+class Verify(msgspec.Struct):
+    """`POST /verify`."""
+
+    token: str
+    type: str = "signup"
+
+
+class ResetConfirm(msgspec.Struct):
+    """`POST /password-reset/confirm`; `password` is what the JavaScript client sends."""
+
+    token: str
+    new_password: str | None = None
+    password: str | None = None
 
 
 class LogOut(msgspec.Struct):
@@ -86,6 +132,7 @@ class OrgPatch(msgspec.Struct):
     name: str | None = None
     slug: str | None = None
     metadata: dict[str, Any] | None = None
+    mfa_required_roles: list[str] | None = None
 
 
 class MemberPatch(msgspec.Struct):
@@ -150,6 +197,13 @@ def media_type(request: falcon.Request) -> str:
 def is_form(request: falcon.Request) -> bool:
     """Tell whether the body is a form."""
     return media_type(request) == _FORM
+
+
+def required(value: str | None, name: str) -> str:
+    """Return a parameter, or raise the validation error for an absent one."""
+    if not value:
+        raise invalid_field(name, "is required")
+    return value
 
 
 def metadata_of(value: dict[str, Any] | None) -> dict[str, Any]:

@@ -29,6 +29,14 @@ class ResolveRequest(msgspec.Struct):
     requested_org: str | None = None
 
 
+class ServiceTokenRequest(msgspec.Struct):
+    """`POST /_internal/service_token`."""
+
+    org: str
+    caller: str
+    scopes: list[str]
+
+
 class InternalSecret:
     """The secret that the processes of one platform share."""
 
@@ -64,6 +72,21 @@ class ResolveContextResource:
         }
         render.no_store(resp)
         resp.media = {**context, "ctx": context, "identity": wire_identity(identity)}
+
+
+class ServiceTokenResource:
+    """`POST /_internal/service_token`."""
+
+    def __init__(self, auth: Auth, secret: InternalSecret) -> None:
+        self._client = LocalAuthClient(auth)
+        self._secret = secret
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make the token a service of the platform names itself with."""
+        self._secret.demand(req)
+        wanted = bodies.read_json(req, ServiceTokenRequest)
+        render.no_store(resp)
+        resp.media = {"token": self._client.mint_service_identity(OrgRef(wanted.org), wanted.caller, wanted.scopes)}
 
 
 class InternalUserResource:

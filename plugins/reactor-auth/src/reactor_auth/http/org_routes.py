@@ -8,6 +8,7 @@ from reactor_auth.assembly import Auth
 from reactor_auth.errors import OrgRequired, invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.model import OrgChange
+from reactor_auth.permissions import ORGS_READ
 
 if TYPE_CHECKING:
     import falcon
@@ -23,7 +24,14 @@ class OrgsResource:
         """List the caller's organisations."""
         limit = bodies.number_of(req, "limit", 100, 1, 1000)
         offset = bodies.number_of(req, "offset", 0, 0, 2**31 - 1)
-        found = self._auth.orgs.of_user(render.caller_of(req).user_id, limit, offset)
+        actor = render.actor_of(req)
+        if actor.bounds is None:
+            found = self._auth.orgs.of_user(actor.user_id, limit, offset)
+        elif actor.bounds.org_id is None:
+            found = []
+        else:
+            ref = str(actor.bounds.org_id)
+            found = [self._auth.orgs.standing(ref, actor.user_id, bounds=actor.bounds, needs=ORGS_READ).org]
         resp.media = [render.org(org) for org in found]
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -43,7 +51,9 @@ class OrgResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Return an organisation."""
-        resp.media = render.org(self._auth.orgs.standing(ref, render.caller_of(req).user_id).org)
+        actor = render.actor_of(req)
+        standing = self._auth.orgs.standing(ref, actor.user_id, bounds=actor.bounds, needs=ORGS_READ)
+        resp.media = render.org(standing.org)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Change an organisation."""
@@ -52,12 +62,13 @@ class OrgResource:
             name=body.name,
             slug=body.slug,
             metadata=None if body.metadata is None else bodies.metadata_of(body.metadata),
+            mfa_required_roles=None if body.mfa_required_roles is None else tuple(body.mfa_required_roles),
         )
-        resp.media = render.org(self._auth.orgs.change(render.caller_of(req), ref, change))
+        resp.media = render.org(self._auth.orgs.change(render.actor_of(req), ref, change))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Delete an organisation."""
-        self._auth.orgs.delete(render.caller_of(req), ref)
+        self._auth.orgs.delete(render.actor_of(req), ref)
         resp.status = "204 No Content"
 
 
@@ -69,7 +80,8 @@ class OrgRolesResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """List the roles of an organisation."""
-        resp.media = [render.role(role) for role in self._auth.orgs.roles(ref, render.caller_of(req).user_id)]
+        actor = render.actor_of(req)
+        resp.media = [render.role(role) for role in self._auth.orgs.roles(ref, actor.user_id, bounds=actor.bounds)]
 
 
 class ActiveOrgRolesResource:
@@ -83,7 +95,8 @@ class ActiveOrgRolesResource:
         org_id = req.context.identity.org_id
         if org_id is None:
             raise OrgRequired
-        resp.media = [render.role(role) for role in self._auth.orgs.roles(org_id, render.caller_of(req).user_id)]
+        actor = render.actor_of(req)
+        resp.media = [render.role(role) for role in self._auth.orgs.roles(org_id, actor.user_id, bounds=actor.bounds)]
 
 
 class MembersResource:
@@ -94,7 +107,9 @@ class MembersResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """List members."""
-        resp.media = [render.member(member) for member in self._auth.members.all(ref, render.caller_of(req).user_id)]
+        actor = render.actor_of(req)
+        members = self._auth.members.all(ref, actor.user_id, bounds=actor.bounds)
+        resp.media = [render.member(member) for member in members]
 
 
 class MemberResource:
@@ -106,7 +121,8 @@ class MemberResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response, ref: str, user_id: str) -> None:
         """Return one member."""
         member_id = bodies.uuid_of(user_id, "user_id")
-        resp.media = render.member(self._auth.members.one(ref, render.caller_of(req).user_id, member_id))
+        actor = render.actor_of(req)
+        resp.media = render.member(self._auth.members.one(ref, actor.user_id, member_id, bounds=actor.bounds))
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, ref: str, user_id: str) -> None:
         """Give a member another role."""
@@ -116,12 +132,12 @@ class MemberResource:
         if wanted is None:
             raise invalid_field("role_id", "is required")
         role_id = bodies.uuid_of(wanted, "role_id")
-        resp.media = render.member(self._auth.members.set_role(render.caller_of(req), ref, member_id, role_id))
+        resp.media = render.member(self._auth.members.set_role(render.actor_of(req), ref, member_id, role_id))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str, user_id: str) -> None:
         """Remove a member."""
         member_id = bodies.uuid_of(user_id, "user_id")
-        self._auth.members.remove(render.caller_of(req), ref, member_id)
+        self._auth.members.remove(render.actor_of(req), ref, member_id)
         resp.status = "204 No Content"
 
 

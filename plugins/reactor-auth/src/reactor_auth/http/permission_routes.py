@@ -25,7 +25,8 @@ class _ActiveOrg:
         ref = named or req.get_param("org") or req.context.identity.org_id
         if not ref:
             raise OrgRequired
-        return self._auth.orgs.standing(ref, render.caller_of(req).user_id)
+        actor = render.actor_of(req)
+        return self._auth.orgs.standing(ref, actor.user_id, bounds=actor.bounds, session_id=actor.session_id)
 
 
 class PermissionsResource(_ActiveOrg):

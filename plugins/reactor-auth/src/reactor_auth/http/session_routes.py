@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
-from reactor_auth.model import Origin, Scope, Tokens, User
+from reactor_auth.http.client_authentication import answered_as_wanted
+from reactor_auth.http.grants import GRANTS, sign_in
+from reactor_auth.model import Scope, Tokens
+from reactor_auth.oauth_errors import UnsupportedGrantType
 from reactor_kernel.api import Forbidden, ReactorError, Unauthenticated
 
 if TYPE_CHECKING:
     import falcon
-
-T = TypeVar("T")
-GRANTS = ("password", "refresh_token")
 
 
 class SignUpResource:
@@ -27,11 +26,22 @@ class SignUpResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make a user and sign it in."""
         body = bodies.read_json(req, bodies.SignUp)
-        metadata = bodies.metadata_of(body.metadata)
-        user, tokens = self._auth.accounts.sign_up(body.email, body.password, metadata, render.origin_of(req))
+        metadata, origin = bodies.metadata_of(body.metadata), render.origin_of(req)
+        tokens: Tokens | None
+        if body.anonymous:
+            if body.email is not None or body.password is not None:
+                raise invalid_field("anonymous", "goes without email and password")
+            if body.invite_token is not None:
+                raise invalid_field("invite_token", "needs the email it was sent to")
+            user, tokens = self._auth.anonymous.sign_up(metadata, origin)
+        else:
+            email, password = _given(body.email, "email"), _given(body.password, "password")
+            user, tokens = self._auth.accounts.sign_up(
+                email, password, metadata, origin, invite_token=body.invite_token
+            )
         render.no_store(resp)
         resp.status = "201 Created"
-        resp.media = {"user": render.user(user), "session": render.tokens(tokens)}
+        resp.media = {"user": render.user(user), "session": None if tokens is None else render.tokens(tokens)}
 
 
 class LoginResource:
@@ -58,36 +68,23 @@ class TokenResource:
         """Exchange what the grant asks for against tokens."""
         body = self._read(req)
         render.no_store(resp)
-        origin = render.origin_of(req)
-        if body.grant_type == "password":
-            email, password = _required(body.email, "email"), _required(body.password, "password")
-            user, tokens = sign_in(self._auth, email, password, origin)
-            resp.media = {**render.oauth_tokens(tokens), "user": render.user(user)}
-        elif body.grant_type == "refresh_token":
-            refresh_token = _required(body.refresh_token, "refresh_token")
-            resp.media = render.oauth_tokens(self._refresh(refresh_token, origin))
-        elif not body.grant_type:
-            raise invalid_field("grant_type", "is required")
-        else:
-            raise invalid_field("grant_type", f"must be one of {', '.join(GRANTS)}")
+        with answered_as_wanted(body, req, resp):
+            if not body.grant_type:
+                raise invalid_field("grant_type", "is required")
+            grant = GRANTS.get(body.grant_type)
+            if grant is None:
+                problem = f"must be one of {', '.join(GRANTS)}"
+                raise UnsupportedGrantType(f"grant_type {problem}", fields={"grant_type": [problem]})
+            resp.media = grant(self._auth, body, req)
 
     def _read(self, req: falcon.Request) -> bodies.TokenRequest:
         if bodies.is_form(req):
             form = bodies.read_form(req)
-            return bodies.TokenRequest(
-                grant_type=form.get("grant_type"),
-                # OAuth's own name for it is accepted as well (RFC 6749 §4.3.2).
-                email=form.get("email", form.get("username")),
-                password=form.get("password"),
-                refresh_token=form.get("refresh_token"),
-            )
+            return bodies.TokenRequest(**{name: form.get(name) for name in bodies.TokenRequest.__struct_fields__})
         body = bodies.read_json(req, bodies.TokenRequest)
         if body.grant_type is None:
             body.grant_type = req.get_param("grant_type")
         return body
-
-    def _refresh(self, refresh_token: str, origin: Origin) -> Tokens:
-        return _counted(self._auth.metrics.refreshed, lambda: self._auth.sessions.refresh(refresh_token, origin))
 
 
 class LogoutResource:
@@ -123,23 +120,8 @@ class LogoutResource:
         return bodies.decode(raw, bodies.LogOut).refresh_token if raw.strip() else None
 
 
-def sign_in(auth: Auth, email: str, password: str, origin: Origin) -> tuple[User, Tokens]:
-    """Sign in and count the outcome."""
-    return _counted(auth.metrics.signed_in, lambda: auth.accounts.sign_in(email, password, origin))
-
-
-def _counted(count: Callable[[str], None], action: Callable[[], T]) -> T:
-    try:
-        answer = action()
-    except ReactorError as refusal:
-        count(refusal.error_code)
-        raise
-    count("ok")
-    return answer
-
-
-def _required(value: str | None, name: str) -> str:
-    if not value:
+def _given(value: str | None, name: str) -> str:
+    if value is None:
         raise invalid_field(name, "is required")
     return value
 

@@ -45,19 +45,6 @@ def begin_social(auth: Auth, req: falcon.Request, resp: falcon.Response) -> None
     _see_other(resp, begun.url)
 
 
-class SocialAuthorizeResource:
-    """`GET /authorize` with a provider."""
-
-    def __init__(self, auth: Auth) -> None:
-        self._auth = auth
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Send the browser to the provider."""
-        if not req.get_param("provider"):
-            raise invalid_field("provider", "is required")
-        begin_social(self._auth, req, resp)
-
-
 class CallbackResource:
     """`GET /callback` and `/callback/{provider}`: where providers send browsers back to."""
 
@@ -210,8 +197,9 @@ def _with_query(url: str, **parameters: str) -> str:
 
 
 def _fragment(tokens: Tokens) -> dict[str, str]:
-    return {
+    fields = {
         "access_token": tokens.access_token,
         "refresh_token": tokens.refresh_token,
         "expires_at": render.instant(tokens.expires_at),
     }
+    return {**fields, "mfa_required": "true"} if tokens.mfa_required else fields

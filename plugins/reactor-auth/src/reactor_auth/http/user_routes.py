@@ -22,10 +22,13 @@ class MeResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Name the caller and its organisations."""
-        user, orgs = self._auth.profiles.whoami(render.caller_of(req).user_id)
+        actor = render.actor_of(req)
+        user, orgs = self._auth.profiles.whoami(actor.user_id)
+        if actor.bounds is not None:
+            orgs = [org for org in orgs if org.org_id == actor.bounds.org_id]
         resp.media = {
             "user_id": str(user.id),
-            "email": user.email,
+            "email": user.email or None,
             "orgs": [{"org_id": str(org.org_id), "org_slug": org.org_slug, "role": org.role} for org in orgs],
         }
 
@@ -38,7 +41,7 @@ class UserResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Return the caller."""
-        resp.media = render.user(self._auth.profiles.user(render.caller_of(req).user_id))
+        resp.media = render.user(self._auth.profiles.user(render.actor_of(req).user_id))
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Change the caller."""

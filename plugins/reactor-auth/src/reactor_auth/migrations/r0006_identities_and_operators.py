@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "auth_0006"
-down_revision = "auth_0001"
+down_revision = "auth_0005"
 branch_labels = None
 depends_on = None
 

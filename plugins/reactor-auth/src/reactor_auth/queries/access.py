@@ -8,7 +8,8 @@ from reactor_kernel.api import Statement
 
 _CALLER = """\
 SELECT u.disabled_at IS NOT NULL, s.id IS NOT NULL, s.revoked_at IS NOT NULL, o.id, r.name,
-       (SELECT json_agg(p.permission ORDER BY p.permission) FROM _reactor_auth.role_permissions p WHERE p.role_id = r.id)
+       (SELECT json_agg(p.permission ORDER BY p.permission) FROM _reactor_auth.role_permissions p WHERE p.role_id = r.id),
+       array_to_json(s.amr), extract(epoch FROM s.mfa_at)::bigint, r.mfa_required
 FROM _reactor_auth.users u
 LEFT JOIN _reactor_auth.sessions s ON s.id = $2::uuid AND s.user_id = u.id
 LEFT JOIN _reactor_auth.orgs o ON {org}
@@ -26,8 +27,14 @@ def caller(user_id: UUID, session_id: UUID, ref: UUID | str | None) -> Statement
 
     Raw on purpose: it is the only statement on the path of every request whose identity is not cached. Without `ref`
     the organisation is the user's default. Columns: disabled, session known, session revoked, org id, role name,
-    permissions as a JSON array. No row: no such user; NULL org: no such organisation; NULL role: not a member.
+    permissions as a JSON array, the session's `amr` as another, when its second factor was verified, and whether the
+    role demands one. No row: no such user; NULL org: no such organisation; NULL role: not a member.
     """
     if ref is None:
         return Statement(_BY_DEFAULT, (str(user_id), str(session_id)))
     return Statement(_BY_ID if isinstance(ref, UUID) else _BY_SLUG, (str(user_id), str(session_id), str(ref)))
+
+
+def org_names(org_id: UUID) -> Statement:
+    """Read the slug of an organisation; no row where there is none."""
+    return Statement("SELECT slug FROM _reactor_auth.orgs WHERE id = $1::uuid", (str(org_id),))

@@ -22,12 +22,14 @@ def insert_event(
     ip: str | None,
     user_agent: str | None,
     details: dict[str, Any],
+    api_key: UUID | None = None,
 ) -> Insert:
     """Write one audit row."""
     return insert(audit_events).values(
         id=event_id,
         ts=now,
         actor_user_id=actor,
+        actor_apikey_id=api_key,
         org_id=org_id,
         event_type=event_type,
         resource=resource,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Select, Update, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Delete, Select, Update, delete, func, insert, null, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Insert, ReturningDelete, ReturningInsert, ReturningUpdate
@@ -14,7 +14,15 @@ from sqlalchemy.sql.dml import Insert, ReturningDelete, ReturningInsert, Returni
 from reactor_auth.queries.users import COLUMNS as USER_COLUMNS
 from reactor_auth.tables import memberships, orgs, role_permissions, roles, users
 
-COLUMNS = (orgs.c.id, orgs.c.slug, orgs.c.name, orgs.c.metadata, orgs.c.created_at, orgs.c.updated_at)
+_MFA_REQUIRED_ROLES = (
+    select(func.array_agg(aggregate_order_by(roles.c.name, roles.c.name)))
+    .where(roles.c.org_id == orgs.c.id, roles.c.mfa_required)
+    .correlate(orgs)
+    .scalar_subquery()
+    .label("mfa_required_roles")
+)
+_OWN_COLUMNS = (orgs.c.id, orgs.c.slug, orgs.c.name, orgs.c.metadata, orgs.c.created_at, orgs.c.updated_at)
+COLUMNS = (*_OWN_COLUMNS, _MFA_REQUIRED_ROLES)
 
 
 def ref_matches(ref: UUID | str) -> ColumnElement[bool]:
@@ -37,7 +45,8 @@ def insert_org(org_id: UUID, slug: str, name: str, metadata: dict[str, Any], now
         pg_insert(orgs)
         .values(id=org_id, slug=slug, name=name, metadata=metadata, created_at=now, updated_at=now)
         .on_conflict_do_nothing(index_elements=[func.lower(orgs.c.slug)])
-        .returning(*COLUMNS)
+        # It has no roles yet; an insert has no row to look them up by either.
+        .returning(*_OWN_COLUMNS, null().label("mfa_required_roles"))
     )
 
 
@@ -65,7 +74,12 @@ def by_ref(ref: UUID | str, *, lock: bool = False) -> Select[Any]:
 def standing(org_id: UUID, user_id: UUID) -> Select[Any]:
     """Read a member's role and its permissions."""
     return (
-        select(roles.c.id.label("role_id"), roles.c.name, permissions_of(roles.c.id).label("permissions"))
+        select(
+            roles.c.id.label("role_id"),
+            roles.c.name,
+            permissions_of(roles.c.id).label("permissions"),
+            roles.c.mfa_required,
+        )
         .join(memberships, memberships.c.role_id == roles.c.id)
         .where(memberships.c.org_id == org_id, memberships.c.user_id == user_id)
     )

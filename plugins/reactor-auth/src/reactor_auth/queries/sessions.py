@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Select, Update, insert, select, update
+from sqlalchemy import Delete, Insert, Select, Update, delete, insert, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from reactor_auth.queries.users import COLUMNS as USER_COLUMNS
@@ -14,7 +14,13 @@ from reactor_auth.tables import refresh_tokens, sessions, users
 
 
 def insert_session(
-    session_id: UUID, user_id: UUID, amr: list[str], ip: str | None, user_agent: str | None, now: datetime
+    session_id: UUID,
+    user_id: UUID,
+    amr: list[str],
+    ip: str | None,
+    user_agent: str | None,
+    now: datetime,
+    mfa_at: datetime | None = None,
 ) -> Insert:
     """Open a session."""
     return insert(sessions).values(
@@ -25,6 +31,7 @@ def insert_session(
         user_agent=user_agent,
         created_at=now,
         last_seen_at=now,
+        mfa_at=mfa_at,
     )
 
 
@@ -51,8 +58,10 @@ def presented(token_hash: bytes) -> Select[Any]:
             refresh_tokens.c.successor_sealed,
             sessions.c.id.label("session_id"),
             sessions.c.amr,
-            sessions.c.created_at.label("session_created_at"),
+            sessions.c.mfa_at,
             sessions.c.revoked_at,
+            sessions.c.created_at.label("session_created_at"),
+            sessions.c.last_seen_at.label("session_seen_at"),
             *USER_COLUMNS,
         )
         .select_from(refresh_tokens)
@@ -117,4 +126,27 @@ def revoke(session_ids: list[UUID], now: datetime) -> ReturningUpdate[Any]:
         .where(sessions.c.id.in_(session_ids), sessions.c.revoked_at.is_(None))
         .values(revoked_at=now)
         .returning(sessions.c.id)
+    )
+
+
+def drop_refresh_tokens(session_id: UUID) -> Delete:
+    """Make a session one that cannot be refreshed."""
+    return delete(refresh_tokens).where(refresh_tokens.c.session_id == session_id)
+
+
+def inspected(token_hash: bytes) -> Select[Any]:
+    """Find a refresh token with its session and user, to look at."""
+    return (
+        select(
+            refresh_tokens.c.issued_at,
+            refresh_tokens.c.expires_at,
+            refresh_tokens.c.used_at,
+            sessions.c.id.label("session_id"),
+            sessions.c.revoked_at,
+            *USER_COLUMNS,
+        )
+        .select_from(refresh_tokens)
+        .join(sessions, sessions.c.id == refresh_tokens.c.session_id)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(refresh_tokens.c.token_hash == token_hash)
     )

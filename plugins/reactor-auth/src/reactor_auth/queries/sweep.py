@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Delete, Update, delete, or_, select, update
 
-from reactor_auth.tables import rate_windows, refresh_tokens, sessions
+from reactor_auth.tables import rate_windows, refresh_tokens, sessions, sign_in_attempts
 
 
 def sealed_successors(used_before: datetime) -> Update:
@@ -40,12 +40,23 @@ def ended_sessions(unseen_since: datetime, revoked_before: datetime, limit: int)
     return delete(sessions).where(sessions.c.id.in_(doomed))
 
 
-def old_windows(before: datetime, limit: int) -> Delete:
+def old_windows(expired_before: datetime, limit: int) -> Delete:
     """Delete rate windows that no longer count."""
     doomed = (
         select(rate_windows.c.bucket)
-        .where(rate_windows.c.window_start < before)
+        .where(rate_windows.c.expires_at < expired_before)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     return delete(rate_windows).where(rate_windows.c.bucket.in_(doomed))
+
+
+def old_attempts(expired_before: datetime, limit: int) -> Delete:
+    """Delete what was remembered of failed sign-ins and known places."""
+    doomed = (
+        select(sign_in_attempts.c.bucket)
+        .where(sign_in_attempts.c.expires_at < expired_before)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return delete(sign_in_attempts).where(sign_in_attempts.c.bucket.in_(doomed))

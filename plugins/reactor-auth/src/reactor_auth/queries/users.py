@@ -25,15 +25,21 @@ COLUMNS = (
 
 
 def insert_user(
-    user_id: UUID, email: str, password_hash: str, metadata: dict[str, Any], now: datetime
+    user_id: UUID,
+    email: str | None,
+    password_hash: str | None,
+    metadata: dict[str, Any],
+    now: datetime,
+    *,
+    email_verified: bool = False,
 ) -> ReturningInsert[Any]:
-    """Insert a user; returns no row where the address is taken."""
+    """Insert a user; returns no row where the address is taken. Without an address the user is anonymous."""
     return (
         insert(users)
         .values(
             id=user_id,
             email=email,
-            email_verified=False,
+            email_verified=email_verified,
             password_hash=password_hash,
             metadata=metadata,
             created_at=now,

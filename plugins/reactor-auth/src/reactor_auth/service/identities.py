@@ -12,9 +12,12 @@ from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
 from reactor_auth.errors import SessionRevoked, SignUpDisabled, UserDisabled, UserNotFound
 from reactor_auth.events import UserCreated
+from reactor_auth.extensions import Extensions
 from reactor_auth.model import Caller, Origin, User
 from reactor_auth.queries import identities as sql
+from reactor_auth.queries import passkeys as passkey_sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.social.errors import (
     EmailRequired,
@@ -42,11 +45,21 @@ class LinkedIdentity:
 class Identities:
     """Finds, links, lists and removes identities."""
 
-    def __init__(self, config: AuthConfig, db: Database, clock: Clock, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        config: AuthConfig,
+        db: Database,
+        clock: Clock,
+        audit: AuditLog,
+        extensions: Extensions,
+        letters: Letters,
+    ) -> None:
         self._config = config
         self._db = db
         self._clock = clock
         self._audit = audit
+        self._extensions = extensions
+        self._letters = letters
 
     def of_user(self, user_id: UUID) -> list[LinkedIdentity]:
         """List a user's identities, oldest first."""
@@ -68,7 +81,7 @@ class Identities:
             owned = {row.id for row in tx.execute(sql.of_user(caller.user_id))}
             if identity_id not in owned:
                 raise IdentityNotFound
-            if len(owned) == 1 and not self._has_other_way_in(user):
+            if len(owned) == 1 and not self._has_other_way_in(tx, user):
                 raise LastSignInMethod
             provider = tx.execute(sql.delete_identity(caller.user_id, identity_id)).scalar_one()
             self._audit.record(
@@ -80,8 +93,11 @@ class Identities:
                 provider=provider,
             )
 
-    def _has_other_way_in(self, user: Any) -> bool:
-        return user.password_hash is not None
+    def _has_other_way_in(self, tx: Tx, user: Any) -> bool:
+        """Tell whether a user may sign in with a password, a passkey, or a code in a mail to a confirmed address."""
+        if user.password_hash is not None or tx.execute(passkey_sql.credentials_of(user.id)).first() is not None:
+            return True
+        return bool(user.email) and user.email_verified and self._letters.arrive
 
     # -- within the transaction of a sign-in ---------------------------------------------------------------------------
 
@@ -89,7 +105,7 @@ class Identities:
         """Return the user a profile stands for: its own, else one with the same verified address, else a new one.
 
         Raises:
-            UserDisabled, EmailRequired, ProviderEmailUnverified, LocalEmailUnverified, SignUpDisabled
+            UserDisabled, EmailRequired, ProviderEmailUnverified, LocalEmailUnverified, SignUpDisabled, SignUpRefused
         """
         now = self._clock.now()
         tx.execute(sql.lock_identity(provider, profile.uid))
@@ -105,7 +121,10 @@ class Identities:
             raise ProviderEmailUnverified
         row = tx.execute(sql.verified_user_by_email(address)).one_or_none()
         if row is None:
-            row = self._create(tx, address, profile, origin) or tx.execute(sql.verified_user_by_email(address)).one()
+            row = (
+                self._create(tx, address, provider, profile, origin)
+                or tx.execute(sql.verified_user_by_email(address)).one()
+            )
         _demand_enabled(row)
         if not row.email_verified:
             # Whoever registered the address without owning it must not be joined by its owner.
@@ -134,10 +153,12 @@ class Identities:
         else:
             raise IdentityExists
 
-    def _create(self, tx: Tx, address: str, profile: Profile, origin: Origin) -> Any:
+    def _create(self, tx: Tx, address: str, provider: str, profile: Profile, origin: Origin) -> Any:
         if not self._config.signup_enabled:
             raise SignUpDisabled
-        row = tx.execute(sql.insert_verified_user(uuid7(), address, _facts(profile), self._clock.now())).one_or_none()
+        facts = _facts(profile)
+        self._extensions.demand_signup(address, facts, f"oauth:{provider}", origin, email_verified=True)
+        row = tx.execute(sql.insert_verified_user(uuid7(), address, facts, self._clock.now())).one_or_none()
         if row is not None:
             self._audit.record(tx, "user.signup", origin, actor=row.id, resource=f"user:{row.id}")
             tx.publish("auth.user.created", UserCreated(str(row.id), row.email))

@@ -10,13 +10,14 @@ from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.errors import LastOwner, MembershipNotFound, PermissionDenied, RoleNotFound
 from reactor_auth.events import MemberChanged
-from reactor_auth.model import Caller, Member, Role, Standing
-from reactor_auth.permissions import ADMIN, MEMBERS_WRITE, OWNER
+from reactor_auth.model import Bounds, Caller, Member, Role, Standing
+from reactor_auth.permissions import ADMIN, MEMBERS_READ, MEMBERS_WRITE, OWNER
 from reactor_auth.queries import orgs as sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.scopes import beyond
 from reactor_auth.service.orgs import demand_permission, standing_in
 from reactor_auth.service.rows import member_of, role_of
-from reactor_kernel.api import Clock, Database, Tx, grants
+from reactor_kernel.api import Clock, Database, Tx
 
 
 class Members:
@@ -28,16 +29,16 @@ class Members:
         self._audit = audit
         self._changes = changes_
 
-    def all(self, ref: str, user_id: UUID) -> list[Member]:
+    def all(self, ref: str, user_id: UUID, *, bounds: Bounds | None = None) -> list[Member]:
         """List the members of an organisation the user is in, in order of joining."""
         with self._db.begin(readonly=True) as tx:
-            standing = standing_in(tx, ref, user_id)
+            standing = standing_in(tx, ref, user_id, bounds=bounds, needs=MEMBERS_READ)
             return [member_of(row) for row in tx.execute(sql.members_of(standing.org.id))]
 
-    def one(self, ref: str, user_id: UUID, member_id: UUID) -> Member:
+    def one(self, ref: str, user_id: UUID, member_id: UUID, *, bounds: Bounds | None = None) -> Member:
         """Return one member. Raises MembershipNotFound."""
         with self._db.begin(readonly=True) as tx:
-            standing = standing_in(tx, ref, user_id)
+            standing = standing_in(tx, ref, user_id, bounds=bounds, needs=MEMBERS_READ)
             return _member(tx, standing.org.id, member_id)
 
     def set_role(self, caller: Caller, ref: str, member_id: UUID, role_id: UUID) -> Member:
@@ -50,7 +51,7 @@ class Members:
         """
         with self._db.begin() as tx:
             # The lock makes changes of ownership follow one another: the second sees what the first did.
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
+            standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, MEMBERS_WRITE, names=(OWNER, ADMIN))
             member = _member(tx, standing.org.id, member_id)
             row = tx.execute(sql.roles_of(standing.org.id, role_id)).one_or_none()
@@ -59,7 +60,7 @@ class Members:
             role = role_of(row)
             if role.id == member.role_id:
                 return member
-            self._demand_reach(standing, member, role)
+            demand_reach(standing, role, taken=member.role_name)
             if member.role_name == OWNER:
                 _demand_other_owner(tx, standing.org.id, member_id)
             tx.execute(sql.set_role(standing.org.id, member_id, role.id, self._clock.now()))
@@ -73,8 +74,8 @@ class Members:
             OrgNotFound, NotOrgMember, PermissionDenied, MembershipNotFound, LastOwner
         """
         with self._db.begin() as tx:
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
-            if member_id != caller.user_id:
+            standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
+            if member_id != caller.user_id or caller.bounds is not None:
                 demand_permission(standing, MEMBERS_WRITE, names=(OWNER, ADMIN))
             member = _member(tx, standing.org.id, member_id)
             if member.role_name == OWNER:
@@ -84,15 +85,6 @@ class Members:
             tx.execute(sql.remove_member(standing.org.id, member_id))
             tx.execute(user_sql.clear_default_org(member_id, standing.org.id, self._clock.now()))
             self._note(tx, "member.removed", "removed", caller, standing, member_id, None)
-
-    def _demand_reach(self, standing: Standing, member: Member, role: Role) -> None:
-        if OWNER in (member.role_name, role.name) and standing.role_name != OWNER:
-            raise PermissionDenied("only an owner may give or take the role owner")
-        beyond = [permission for permission in role.permissions if not grants(standing.permissions, permission)]
-        if beyond:
-            raise PermissionDenied(
-                f"the role {role.name} may do more than you: {', '.join(beyond)}", details={"missing": beyond}
-            )
 
     def _note(
         self,
@@ -119,6 +111,17 @@ class Members:
         )
         tx.publish("auth.member.changed", MemberChanged(str(org_id), str(member_id), change, role))
         self._changes.announce(tx, changes.user(member_id))
+
+
+def demand_reach(standing: Standing, role: Role, *, taken: str | None = None) -> None:
+    """Raise PermissionDenied unless the standing may give this role, and take the one named `taken`."""
+    if OWNER in (taken, role.name) and standing.role_name != OWNER:
+        raise PermissionDenied("only an owner may give or take the role owner")
+    missing = beyond(role.permissions, standing.permissions)
+    if missing:
+        raise PermissionDenied(
+            f"the role {role.name} may do more than you: {', '.join(missing)}", details={"missing": missing}
+        )
 
 
 def _member(tx: Tx, org_id: UUID, user_id: UUID) -> Member:

@@ -9,14 +9,24 @@ from uuid import UUID
 from reactor_auth import changes
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
-from reactor_auth.errors import NotOrgMember, OrgNotFound, OrgSlugExists, PermissionDenied, invalid_field
+from reactor_auth.errors import (
+    MfaRequired,
+    NotOrgMember,
+    OrgNotFound,
+    OrgSlugExists,
+    PermissionDenied,
+    invalid_field,
+)
 from reactor_auth.events import MemberChanged, OrgCreated, OrgDeleted, OrgUpdated
-from reactor_auth.model import Caller, Org, OrgChange, Role, Standing
-from reactor_auth.permissions import ORGS_WRITE, OWNER, SYSTEM_ROLES
+from reactor_auth.model import Bounds, Caller, Org, OrgChange, Role, Standing
+from reactor_auth.permissions import ORGS_WRITE, OWNER, ROLES_READ, SYSTEM_ROLES
+from reactor_auth.queries import factors as factor_sql
 from reactor_auth.queries import orgs as sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.resolver import parse_ref
+from reactor_auth.service.bounds import confined
 from reactor_auth.service.rows import org_of, role_of
+from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, DatabaseFault, Tx, grants, uuid7
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -24,12 +34,27 @@ _UUID_SHAPED = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\Z")
 _UNIQUE_VIOLATION = "23505"
 
 
-def standing_in(tx: Tx, ref: str, user_id: UUID, *, lock: bool = False) -> Standing:
+def standing_in(
+    tx: Tx,
+    ref: str,
+    user_id: UUID,
+    *,
+    lock: bool = False,
+    bounds: Bounds | None = None,
+    needs: str | None = None,
+    session_id: UUID | None = None,
+) -> Standing:
     """Read what a user is in an organisation, in this transaction; `lock` keeps its ownership still.
+
+    Within `bounds` the standing is no more than they leave, and membership alone suffices for nothing: the permission
+    `needs` must be left. `session_id`: the caller's session, where the route's path does not name the organisation
+    (`Credentials` looks at those that do).
 
     Raises:
         OrgNotFound: before anything else.
-        NotOrgMember: the user is a stranger there.
+        NotOrgMember: the user is a stranger there, or the bounds name another organisation.
+        PermissionDenied: `needs` is beyond the bounds.
+        MfaRequired: the role demands a second factor that the session lacks.
     """
     found = tx.execute(sql.by_ref(parse_ref(ref), lock=lock)).one_or_none()
     if found is None:
@@ -38,17 +63,21 @@ def standing_in(tx: Tx, ref: str, user_id: UUID, *, lock: bool = False) -> Stand
     row = tx.execute(sql.standing(org.id, user_id)).one_or_none()
     if row is None:
         raise NotOrgMember
-    return Standing(org, row.role_id, row.name, frozenset(row.permissions or ()))
+    if row.mfa_required and session_id is not None and not _has_second_factor(tx, user_id, session_id):
+        raise MfaRequired(f"the role {row.name} needs a second factor in this organisation")
+    standing = Standing(org, row.role_id, row.name, frozenset(row.permissions or ()))
+    return standing if bounds is None else confined(standing, bounds, needs)
 
 
 class Orgs:
     """Makes, lists, changes and deletes organisations."""
 
-    def __init__(self, db: Database, clock: Clock, audit: AuditLog, changes_: Changes) -> None:
+    def __init__(self, db: Database, clock: Clock, audit: AuditLog, changes_: Changes, step_up: StepUp) -> None:
         self._db = db
         self._clock = clock
         self._audit = audit
         self._changes = changes_
+        self._step_up = step_up
 
     def create(self, caller: Caller, name: str, slug: str, metadata: dict[str, Any]) -> Org:
         """Make an organisation with its system roles, owned by the caller, in one transaction.
@@ -104,19 +133,31 @@ class Orgs:
         with self._db.begin(readonly=True) as tx:
             return [org_of(row) for row in tx.execute(sql.of_user(user_id, limit, offset))]
 
-    def standing(self, ref: str, user_id: UUID) -> Standing:
-        """Return an organisation with the user's role in it. Raises OrgNotFound, NotOrgMember."""
+    def standing(
+        self,
+        ref: str,
+        user_id: UUID,
+        *,
+        bounds: Bounds | None = None,
+        needs: str | None = None,
+        session_id: UUID | None = None,
+    ) -> Standing:
+        """Return an organisation with the user's role in it.
+
+        Raises:
+            OrgNotFound, NotOrgMember, PermissionDenied, MfaRequired
+        """
         with self._db.begin(readonly=True) as tx:
-            return standing_in(tx, ref, user_id)
+            return standing_in(tx, ref, user_id, bounds=bounds, needs=needs, session_id=session_id)
 
     def change(self, caller: Caller, ref: str, change: OrgChange) -> Org:
         """Change an organisation, for owners and holders of `auth:orgs:write`.
 
         Raises:
-            OrgNotFound, NotOrgMember, PermissionDenied, ValidationError, OrgSlugExists
+            OrgNotFound, NotOrgMember, PermissionDenied, ValidationError, OrgSlugExists, MfaRequired
         """
         with self._db.begin() as tx:
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
+            standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, ORGS_WRITE, names=(OWNER,))
             values: dict[str, Any] = {}
             if change.name is not None:
@@ -125,7 +166,9 @@ class Orgs:
                 values["slug"] = demand_slug(change.slug)
             if change.metadata is not None:
                 values["metadata"] = change.metadata
-            if not values:
+            if change.mfa_required_roles is not None:
+                self._demand_mfa_of(tx, caller, standing, change.mfa_required_roles)
+            elif not values:
                 return standing.org
             if "slug" in values and tx.execute(sql.slug_is_taken(values["slug"], standing.org.id)).first():
                 raise OrgSlugExists
@@ -136,15 +179,29 @@ class Orgs:
                 if fault.sqlstate == _UNIQUE_VIOLATION:
                     raise OrgSlugExists from fault
                 raise
-            self._record(tx, "org.updated", caller, org.id, changed=sorted(values))
-            tx.publish("auth.org.updated", OrgUpdated(str(org.id), sorted(values)))
+            changed = sorted([*values, *(["mfa_required_roles"] if change.mfa_required_roles is not None else [])])
+            self._record(tx, "org.updated", caller, org.id, changed=changed)
+            tx.publish("auth.org.updated", OrgUpdated(str(org.id), changed))
             self._changes.announce(tx, changes.org(org.id))
         return org
+
+    def _demand_mfa_of(self, tx: Tx, caller: Caller, standing: Standing, names: tuple[str, ...]) -> None:
+        """Demand a second factor of exactly these roles; nobody locks themselves or all owners out by it."""
+        known = set(tx.execute(factor_sql.role_names(standing.org.id)).scalars())
+        unknown = sorted(set(names) - known)
+        if unknown:
+            raise invalid_field("mfa_required_roles", f"names no role of this organisation: {', '.join(unknown)}")
+        self._step_up.demand_if_enrolled(tx, caller)
+        if standing.role_name in names:
+            self._step_up.demand_verified(tx, caller)
+        if OWNER in names and not tx.execute(factor_sql.owners_with_factor(standing.org.id, OWNER)).scalar_one():
+            raise MfaRequired("no owner of this organisation has a second factor yet")
+        tx.execute(factor_sql.demand_of_roles(standing.org.id, sorted(set(names))))
 
     def delete(self, caller: Caller, ref: str) -> None:
         """Delete an organisation with its roles and memberships, for owners and holders of `auth:orgs:write`."""
         with self._db.begin() as tx:
-            standing = standing_in(tx, ref, caller.user_id, lock=True)
+            standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, ORGS_WRITE, names=(OWNER,))
             org = standing.org
             tx.execute(sql.delete_memberships(org.id))
@@ -153,16 +210,20 @@ class Orgs:
             tx.publish("auth.org.deleted", OrgDeleted(str(org.id)))
             self._changes.announce(tx, changes.org(org.id))
 
-    def roles(self, ref: str, user_id: UUID) -> list[Role]:
+    def roles(self, ref: str, user_id: UUID, *, bounds: Bounds | None = None) -> list[Role]:
         """List the roles of an organisation the user is in, system roles first, then by name."""
         with self._db.begin(readonly=True) as tx:
-            standing = standing_in(tx, ref, user_id)
+            standing = standing_in(tx, ref, user_id, bounds=bounds, needs=ROLES_READ)
             return [role_of(row) for row in tx.execute(sql.roles_of(standing.org.id))]
 
     def _record(self, tx: Tx, event_type: str, caller: Caller, org_id: UUID, **details: Any) -> None:
         self._audit.record(
             tx, event_type, caller.origin, actor=caller.user_id, org_id=org_id, resource=f"org:{org_id}", **details
         )
+
+
+def _has_second_factor(tx: Tx, user_id: UUID, session_id: UUID) -> bool:
+    return tx.execute(factor_sql.standing(user_id, session_id)).one().mfa_at is not None
 
 
 def demand_permission(standing: Standing, permission: str, *, names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
 from reactor_auth.errors import (
     EmailDisabled,
+    EmailExists,
     InvalidCredentials,
     LastOwner,
     NotOrgMember,
@@ -18,14 +19,18 @@ from reactor_auth.errors import (
     UserNotFound,
 )
 from reactor_auth.events import UserDeleted, UserUpdated
+from reactor_auth.extensions import Extensions
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Caller, OrgSummary, ProfileChange, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.permissions import OWNER
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as sql
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
+from reactor_auth.service.sign_in_guard import SignInGuard
+from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx
 
 
@@ -42,6 +47,11 @@ class Profiles:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
+        guard: SignInGuard,
+        step_up: StepUp,
+        *,
+        letters: Letters,
+        extensions: Extensions,
     ) -> None:
         self._config = config
         self._db = db
@@ -51,6 +61,10 @@ class Profiles:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._guard = guard
+        self._step_up = step_up
+        self._letters = letters
+        self._extensions = extensions
 
     def user(self, user_id: UUID) -> User:
         """Return a user. Raises UserNotFound."""
@@ -70,17 +84,26 @@ class Profiles:
         return user_of(row), [OrgSummary(org.id, org.slug, org.role) for org in found]
 
     def change(self, caller: Caller, change: ProfileChange) -> User:
-        """Change the caller's account; a new password ends all other sessions.
+        """Change the caller's account; a new password ends all other sessions, a new address waits to be confirmed.
 
         Raises:
-            ValidationError, WeakPassword, EmailDisabled, InvalidCredentials, OrgNotFound, NotOrgMember
+            ValidationError, WeakPassword, EmailDisabled, EmailExists, InvalidCredentials, OrgNotFound, NotOrgMember,
+            TooManyAttempts
+            MfaRequired: a new password or address, and the account's second factor was not verified just now.
         """
         wanted_email = None if change.email is None else emails.demand(change.email)
         if change.password is not None:
             self._passwords.demand_strength(change.password)
+            self._extensions.demand_password(change.password)
         before = self._with_hash(caller.user_id)
-        if wanted_email is not None and wanted_email != before.email:
-            raise EmailDisabled
+        if wanted_email == before.email:
+            wanted_email = None
+        if change.password is not None or wanted_email is not None:
+            self._demand_step_up(caller)
+        if wanted_email is not None:
+            if not self._letters.arrive:
+                raise EmailDisabled
+            self._limiter.spend([limits.for_mail(self._config.limits, wanted_email)])
         if change.current_password is not None:
             self._demand_current(before, change.current_password, caller)
         values: dict[str, Any] = {}
@@ -90,7 +113,7 @@ class Profiles:
             values["default_org_id"] = change.default_org.org_id
         if change.password is not None:
             values["password_hash"] = self._passwords.hash(change.password)
-        if not values:
+        if not values and wanted_email is None:
             return user_of(before)
         with self._db.begin() as tx:
             current = tx.execute(sql.by_id(caller.user_id, lock=True)).one()
@@ -98,35 +121,54 @@ class Profiles:
                 raise InvalidCredentials("the password was changed meanwhile")
             if change.default_org is not None and change.default_org.org_id is not None:
                 _demand_membership(tx, change.default_org.org_id, caller.user_id)
-            tx.execute(sql.change(caller.user_id, values, self._clock.now()))
-            self._note(tx, caller, values)
+            if wanted_email is not None:
+                self._wish_email(tx, user_of(current), wanted_email)
+            if values:
+                tx.execute(sql.change(caller.user_id, values, self._clock.now()))
+            self._note(tx, caller, user_of(current), values, email_pending=wanted_email is not None)
             return user_of(tx.execute(sql.by_id(caller.user_id)).one())
 
-    def _note(self, tx: Tx, caller: Caller, values: dict[str, Any]) -> None:
+    def _wish_email(self, tx: Tx, user: User, wanted: str) -> None:
+        """Mail the new address, which becomes the user's once it is confirmed."""
+        taken = tx.execute(sql.by_email(wanted)).one_or_none()
+        if taken is not None and not self._config.require_verified_email:
+            raise EmailExists
+        if taken is not None:
+            # A server whose sign-up does not tell which addresses are taken does not tell it here either.
+            self._letters.account_exists(tx, user_of(taken))
+        else:
+            self._letters.email_change(tx, user, wanted)
+
+    def _note(self, tx: Tx, caller: Caller, user: User, values: dict[str, Any], *, email_pending: bool) -> None:
         """Write what follows from a change: audit rows, events, ended sessions, dropped caches."""
         resource = f"user:{caller.user_id}"
         changed = sorted("password" if name == "password_hash" else name for name in values)
         if "password" in changed:
             self._audit.record(tx, "user.password_changed", caller.origin, actor=caller.user_id, resource=resource)
             self._sessions.revoke(tx, caller.user_id, "password_changed", caller.origin, keep=caller.session_id)
-        if changed != ["password"]:
+            self._letters.password_changed(tx, user, caller.origin)
+        others = [name for name in changed if name != "password"] + ["pending_email"] * email_pending
+        if others:
             self._audit.record(
                 tx,
                 "user.updated",
                 caller.origin,
                 actor=caller.user_id,
                 resource=resource,
-                changed=[name for name in changed if name != "password"],
+                changed=others,
             )
-        tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), changed))
-        self._changes.announce(tx, changes.user(caller.user_id))
+        if changed:
+            tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), changed))
+            self._changes.announce(tx, changes.user(caller.user_id))
 
     def delete(self, caller: Caller) -> None:
-        """Disable the caller's account and end its sessions; the address stays taken.
+        """Disable the caller's account and end its sessions; the address stays taken until the account is erased.
 
         Raises:
             LastOwner: naming the organisations that would be left without an owner.
+            MfaRequired: the account's second factor was not verified just now.
         """
+        self._demand_step_up(caller)
         with self._db.begin() as tx:
             owned = tx.execute(org_sql.lock_owned(caller.user_id, OWNER)).all()
             orphaned = [
@@ -137,12 +179,18 @@ class Profiles:
             if orphaned:
                 raise LastOwner(details={"orgs": orphaned})
             now = self._clock.now()
-            tx.execute(sql.change(caller.user_id, {"disabled_at": now}, now))
+            user = user_of(tx.execute(sql.by_id(caller.user_id, lock=True)).one())
+            tx.execute(sql.change(caller.user_id, {"disabled_at": now, "deleted_at": now}, now))
             self._sessions.revoke(tx, caller.user_id, "user_deleted", caller.origin)
             resource = f"user:{caller.user_id}"
             self._audit.record(tx, "user.deleted", caller.origin, actor=caller.user_id, resource=resource)
+            self._letters.account_deleted(tx, user)
             tx.publish("auth.user.deleted", UserDeleted(str(caller.user_id)))
             self._changes.announce(tx, changes.user(caller.user_id))
+
+    def _demand_step_up(self, caller: Caller) -> None:
+        with self._db.begin(readonly=True) as tx:
+            self._step_up.demand_if_enrolled(tx, caller)
 
     def _with_hash(self, user_id: UUID) -> Any:
         with self._db.begin(readonly=True) as tx:
@@ -153,14 +201,17 @@ class Profiles:
 
     def _demand_current(self, row: Any, password: str, caller: Caller) -> None:
         # Counted like a sign-in: otherwise a stolen access token could guess the password without limit.
-        limit = limits.for_account("login", row.email, self._config.limits.login_per_account)
-        self._limiter.spend([limit])
+        admission = self._guard.admit(row.email, caller.origin, by_address=False)
         if not self._passwords.fits(password, row.password_hash):
+            waits = self._guard.failed(admission)
+            details: dict[str, Any] = {"waits": waits} if waits else {}
             with self._db.begin() as tx:
                 self._audit.record(
-                    tx, "login.failed", caller.origin, actor=caller.user_id, reason="wrong_current_password"
+                    tx, "login.failed", caller.origin, actor=caller.user_id, reason="wrong_current_password", **details
                 )
             raise InvalidCredentials("current_password is wrong", fields={"current_password": ["is wrong"]})
+        with self._db.begin() as tx:
+            self._guard.settle(tx, row.email, caller.origin)
 
 
 def _demand_membership(tx: Tx, org_id: UUID, user_id: UUID) -> None:

@@ -13,7 +13,7 @@ def user_of(row: Row[Any]) -> User:
     """Read a user from a row that holds its columns."""
     return User(
         id=row.id,
-        email=row.email,
+        email=row.email or "",
         email_verified=row.email_verified,
         metadata=row.metadata,
         default_org_id=row.default_org_id,
@@ -32,6 +32,7 @@ def org_of(row: Row[Any]) -> Org:
         metadata=row.metadata,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        mfa_required_roles=tuple(row.mfa_required_roles or ()),
     )
 
 

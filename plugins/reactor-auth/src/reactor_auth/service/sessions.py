@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,15 +17,26 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, TooManyAttempts, UserDisabled
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
+from reactor_auth.lockout import Lockout
+from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
+from reactor_auth.queries import factors as factor_sql
+from reactor_auth.queries import oauth_codes as browser_sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
-from reactor_auth.service.platform import platform_scopes_of
+from reactor_auth.service import bindings
+from reactor_auth.service.bindings import Bound, Presenter
+from reactor_auth.service.platform import PlatformScopes
 from reactor_auth.service.rows import user_of
+from reactor_auth.service.session_life import SessionLife
 from reactor_auth.signing import Signer, SigningKeys
 from reactor_auth.tokens import MAX_ORGS_CLAIMED, AccessTokens, digest, new_refresh_token
 from reactor_kernel.api import Clock, Database, ReactorError, Tx, uuid7
+
+# What `amr` says of second factors: authenticator app, passkey or security key, recovery code (RFC 8176).
+TOTP, PASSKEY, RECOVERY_CODE = "totp", "hwk", "otp"
+SECOND_FACTORS = (TOTP, PASSKEY, RECOVERY_CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,14 @@ class Grant:
     amr: tuple[str, ...]
     orgs: tuple[UUID, ...]
     refresh_token: str
+    # The access token outlives neither this nor its own time.
+    session_ends_at: datetime | None = None
+    # What other plugins add to the access token.
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    bound: Bound = field(default_factory=Bound)
+    mfa_at: datetime | None = None
+    mfa_required: bool = False
+    # An operator's, where the session is bound to no client; the access token does not outlive them.
     scopes: tuple[str, ...] = ()
     scopes_end: datetime | None = None
 
@@ -54,9 +74,15 @@ class Sessions:
         limiter: RateLimiter,
         audit: AuditLog,
         changes_: Changes,
-        operator_secs: int = 0,
+        lockout: Lockout,
+        metrics: AuthMetrics,
+        *,
+        platform: PlatformScopes,
+        claims: Callable[[User], Mapping[str, Any]] | None = None,
+        opened: Callable[[Tx, User, Origin], None] | None = None,
     ) -> None:
-        self._operator_secs = operator_secs
+        """Make the service; `claims` are added to a user's access tokens, `opened` hears of each new session."""
+        self.platform = platform
         self._config = config
         self._db = db
         self._clock = clock
@@ -66,52 +92,117 @@ class Sessions:
         self._limiter = limiter
         self._audit = audit
         self._changes = changes_
+        self._lockout = lockout
+        self._metrics = metrics
+        self._life = SessionLife(config.session_max_secs, config.session_idle_secs)
+        self._claims = claims or (lambda user: {})
+        self._opened = opened or (lambda tx, user, origin: None)
 
     def signer(self) -> Signer:
         """Return the signing key; asked for before a transaction begins, so that none is wasted on a broken key."""
         return self._keys.signer()
 
-    def open(self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin) -> Grant:
-        """Open a session for a user."""
+    def open(
+        self, tx: Tx, user: User, amr: tuple[str, ...], origin: Origin, *, mfa_at: datetime | None = None
+    ) -> Grant:
+        """Open a session for a user; `mfa_at` is when a second factor was verified, where `amr` has one."""
         now, session_id = self._clock.now(), uuid7()
-        tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now))
-        refresh_token = self._add_token(tx, uuid7(), session_id, now)
+        tx.execute(sql.insert_session(session_id, user.id, list(amr), origin.address, origin.user_agent, now, mfa_at))
+        ends_at = self._life.ends_at(now)
+        refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
+        # A password settles this where it is proved, with or without a session.
+        if user.email and "pwd" not in amr:
+            self._lockout.settle(tx, user.email, origin)
         self._audit.record(
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
-        scopes, scopes_end = self._platform_scopes(tx, user.id, now, now)
-        return Grant(user, session_id, amr, self._orgs(tx, user.id), refresh_token, scopes, scopes_end)
+        self._opened(tx, user, origin)
+        return self._grant(tx, user, session_id, amr, mfa_at, refresh_token, ends_at, now)
+
+    def step_up(self, tx: Tx, user: User, session_id: UUID, method: str) -> Grant:
+        """Note that a second factor was verified in a session, with a further chain of refresh tokens for it.
+
+        The caller writes the audit row. Raises SessionRevoked.
+        """
+        now = self._clock.now()
+        row = tx.execute(factor_sql.step_up(session_id, user.id, method, now)).one_or_none()
+        ends_at = None if row is None else self._life.ends_at(row.created_at)
+        if row is None or (ends_at is not None and ends_at <= now):
+            raise SessionRevoked
+        self._changes.announce(tx, changes.session(session_id))
+        refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
+        bound = bindings.of_session(tx, session_id, user.id, self.platform)
+        return self._grant(tx, user, session_id, tuple(row.amr), now, refresh_token, ends_at, row.created_at, bound)
+
+    def step_down(self, tx: Tx, user_id: UUID, *, keep: UUID | None = None) -> None:
+        """Make all of a user's sessions, or all but `keep`, forget that a second factor was verified in them."""
+        ids = tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep)).scalars().all()
+        self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
+
+    def _grant(
+        self,
+        tx: Tx,
+        user: User,
+        session_id: UUID,
+        amr: tuple[str, ...],
+        mfa_at: datetime | None,
+        refresh_token: str,
+        ends_at: datetime | None,
+        signed_in_at: datetime,
+        bound: Bound | None = None,
+    ) -> Grant:
+        scopes, scopes_end = self.platform.of_session(tx, user.id, signed_in_at)
+        return Grant(
+            user,
+            session_id,
+            amr,
+            self._orgs(tx, user.id),
+            refresh_token,
+            session_ends_at=ends_at,
+            claims=self._claims(user),
+            bound=bound or Bound(),
+            mfa_at=mfa_at,
+            mfa_required=mfa_at is None and bool(tx.execute(factor_sql.enrolled(user.id)).scalar_one()),
+            scopes=scopes,
+            scopes_end=scopes_end,
+        )
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
+        # A client gets the platform scopes that it asked for; they are among the claims of its binding.
+        scopes, scopes_end = (
+            (grant.scopes, grant.scopes_end) if grant.bound.binding is None else ((), grant.bound.ends_at)
+        )
         access_token, expires_at = self._tokens.issue(
             signer,
             grant.user,
             grant.session_id,
             grant.amr,
             grant.orgs,
-            scopes=grant.scopes,
-            not_after=grant.scopes_end,
+            not_after=_earliest(grant.session_ends_at, scopes_end),
+            extra={**grant.claims, **grant.bound.claims},
+            mfa_at=grant.mfa_at,
+            scopes=scopes,
         )
         seconds = max(0, int((expires_at - now).total_seconds()))
-        return Tokens(access_token, grant.refresh_token, expires_at, seconds)
+        return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.bound.binding, grant.mfa_required)
 
-    def refresh(self, refresh_token: str, origin: Origin) -> Tokens:
+    def refresh(self, refresh_token: str, origin: Origin, presenter: Presenter | None = None) -> Tokens:
         """Exchange a refresh token.
 
         Raises:
-            InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, UserDisabled, TooManyAttempts
+            InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, UserDisabled, TooManyAttempts, InvalidScope
         """
         signer = self.signer()
         with self._db.begin() as tx:
-            outcome = self._rotate(tx, refresh_token, origin)
+            outcome = self._rotate(tx, refresh_token, origin, presenter or Presenter())
         if isinstance(outcome, ReactorError):
             # Raised only now: what the refusal changed (a revoked session, a counted attempt) must stay.
             raise outcome
         return self.tokens(outcome, signer)
 
-    def _rotate(self, tx: Tx, refresh_token: str, origin: Origin) -> Grant | ReactorError:
+    def _rotate(self, tx: Tx, refresh_token: str, origin: Origin, presenter: Presenter) -> Grant | ReactorError:
         now = self._clock.now()
         row = tx.execute(sql.presented(digest(refresh_token))).one_or_none()
         if row is None:
@@ -120,26 +211,37 @@ class Sessions:
             return SessionRevoked()
         if row.disabled_at is not None:
             return UserDisabled()
+        over = self._life.over(row.session_created_at, row.session_seen_at, now)
+        if over is not None:
+            self.end(tx, row.id, [row.session_id], over, origin, now)
+            return SessionRevoked()
+        bound = bindings.for_refresh(tx, row.session_id, row.id, presenter, self.platform)
+        if isinstance(bound, ReactorError):
+            return bound
         successor = None
         if row.used_at is not None:
             successor = self._successor_in_grace(tx, row, now)
             if successor is None:
-                self._end(tx, row.id, [row.session_id], "reuse_detected", origin, now)
+                self.end(tx, row.id, [row.session_id], "reuse_detected", origin, now)
                 return RefreshTokenReuse()
         elif row.expires_at <= now:
             return InvalidRefreshToken()
-        wait = self._limiter.count(tx, Limit(f"refresh:{row.session_id}", self._config.limits.refresh_per_session))
+        rates = self._config.limits
+        wait = self._limiter.count(
+            tx, Limit(f"refresh:{row.session_id}", rates.refresh_per_session, rates.refresh_window_secs)
+        )
         if wait:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        scopes, scopes_end = self._platform_scopes(tx, row.id, row.session_created_at, now)
-        amr, orgs = tuple(row.amr), self._orgs(tx, row.id)
-        return Grant(user_of(row), row.session_id, amr, orgs, successor, scopes, scopes_end)
+        since, mfa_at = row.session_created_at, row.mfa_at
+        ends_at = self._life.ends_at(since)
+        return self._grant(tx, user_of(row), row.session_id, tuple(row.amr), mfa_at, successor, ends_at, since, bound)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
-        successor = self._add_token(tx, successor_id, row.session_id, now)
+        ends_at = self._life.ends_at(row.session_created_at)
+        successor = self._add_token(tx, successor_id, row.session_id, now, ends_at)
         sealed = None
         if self._config.refresh_reuse_grace_secs:
             sealed = self._sealer.seal(successor.encode(), _purpose(row.token_id))
@@ -191,13 +293,19 @@ class Sessions:
         only: UUID | None = None,
         keep: UUID | None = None,
     ) -> int:
-        """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended."""
+        """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended.
+
+        Unless it is `only` one, the user's browsers must sign in anew as well.
+        """
+        if only is None:
+            tx.execute(browser_sql.end_browsers_of(user_id))
         ids = list(tx.execute(sql.lock_live(user_id, only=only, keep=keep)).scalars())
         if ids:
-            self._end(tx, user_id, ids, reason, origin, self._clock.now())
+            self.end(tx, user_id, ids, reason, origin, self._clock.now())
         return len(ids)
 
-    def _end(self, tx: Tx, user_id: UUID, ids: list[UUID], reason: str, origin: Origin, now: datetime) -> None:
+    def end(self, tx: Tx, user_id: UUID, ids: list[UUID], reason: str, origin: Origin, now: datetime) -> None:
+        """End sessions of a user that the transaction has locked, and tell everybody."""
         tx.execute(sql.revoke(ids, now))
         event_type = "session.reuse_detected" if reason == "reuse_detected" else "session.revoked"
         for session_id in ids:
@@ -205,23 +313,18 @@ class Sessions:
         tx.publish(
             "auth.session.revoked", SessionRevokedEvent(str(user_id), [str(session_id) for session_id in ids], reason)
         )
+        tx.after_commit(lambda: self._metrics.sessions_ended(reason, len(ids)))
         self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
 
-    def _add_token(self, tx: Tx, token_id: UUID, session_id: UUID, now: datetime) -> str:
+    def _add_token(
+        self, tx: Tx, token_id: UUID, session_id: UUID, now: datetime, ends_at: datetime | None = None
+    ) -> str:
         token = new_refresh_token()
         expires_at = now + timedelta(seconds=self._config.refresh_ttl_secs)
+        if ends_at is not None:
+            expires_at = min(expires_at, ends_at)
         tx.execute(sql.insert_refresh_token(token_id, session_id, digest(token), now, expires_at))
         return token
-
-    def _platform_scopes(
-        self, tx: Tx, user_id: UUID, since: datetime, now: datetime
-    ) -> tuple[tuple[str, ...], datetime | None]:
-        """Return an operator's scopes and when they end: some time after signing in, however often it refreshes."""
-        end = since + timedelta(seconds=self._operator_secs)
-        if now >= end:
-            return (), None
-        scopes = tuple(sorted(platform_scopes_of(tx, user_id)))
-        return scopes, end if scopes else None
 
     def _orgs(self, tx: Tx, user_id: UUID) -> tuple[UUID, ...]:
         return tuple(tx.execute(org_sql.newest_ids_of_user(user_id, MAX_ORGS_CLAIMED)).scalars())
@@ -229,3 +332,7 @@ class Sessions:
 
 def _purpose(token_id: UUID) -> str:
     return f"refresh_successor:{token_id}"
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

@@ -218,7 +218,10 @@ class Social:
         return f"{self._callback}/{name}"
 
     def _spend(self, origin: Origin) -> None:
-        self._limiter.spend([limits.for_address("social", origin.address, self._config.limits.social_per_address)])
+        rates = self._config.limits
+        self._limiter.spend(
+            [limits.for_address("social", origin.address, rates.social_per_address, rates.social_window_secs)]
+        )
 
 
 def _purpose(state_hash: bytes) -> str:

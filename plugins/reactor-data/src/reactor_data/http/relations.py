@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
 
+from reactor_data.asking import understand
 from reactor_data.bodies import read_payload
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
 from reactor_data.http.negotiation import JSON, OBJECT, wants_object
 from reactor_data.http.requests import CallerReader
-from reactor_data.pages import content_range, page_of, read_status
+from reactor_data.pages import content_range, read_status
 from reactor_data.preferences import Preferences, parse_preferences
 from reactor_data.query.ast import Parsed
-from reactor_data.query.compiler import Read, Write
+from reactor_data.query.compiler import Write
 from reactor_data.query.fields import parse_names
 from reactor_data.query.parser import parse_query
 from reactor_data.service import Change, DataService
@@ -64,30 +65,30 @@ class RelationResource:
         resp.status = 200
 
     def _read(self, req: falcon.Request, resp: falcon.Response, relation: str, *, body: bool) -> None:
+        header = req.env.get
         try:
-            preferences = parse_preferences(req.get_header("Prefer"))
-            singular = wants_object(req.get_header("Accept"))
-            parsed = parse_query(req.query_string)
-            page = page_of(
-                parsed.limit,
-                parsed.offset,
-                req.get_header("Range") if body else None,
+            singular = wants_object(header("HTTP_ACCEPT"))
+            asked = understand(
+                req.query_string,
+                header("HTTP_PREFER"),
+                header("HTTP_RANGE"),
+                singular=singular,
+                body=body,
                 default_limit=self._config.default_limit,
                 max_limit=self._config.max_limit,
             )
-            count = None if preferences.count == "none" else preferences.count
-            read = Read(parsed.query, body, count, page.offset > 0, singular)
-            caller = self._callers.read(req, preferences)
-            rows = self._service.read(caller, relation, parsed, page, read)
-            status = read_status(page.offset, rows.count, rows.total)
+            preferences = asked.preferences
+            rows = self._service.read(self._callers.read(req, preferences), relation, asked)
+            offset = asked.page.offset
+            status = read_status(offset, rows.count, rows.total)
         except DataError as error:
             raise self._shown(error) from error
         resp.status = _STATUS[status]
         resp.content_type = OBJECT if singular else JSON
-        resp.set_header("Content-Range", content_range(page.offset, rows.count, rows.total))
+        resp.set_header("Content-Range", content_range(offset, rows.count, rows.total))
         resp.append_header("Vary", "Accept, Prefer, Range")
         if body:
-            resp.set_header("Content-Location", _location(req))
+            resp.set_header("Content-Location", asked.location(req.path))
             resp.data = rows.body
         if preferences is not _NO_PREFERENCES:
             applied = preferences.applied(
@@ -171,14 +172,6 @@ def _write_status(write: Write, change: Change, shown: bool) -> int:
 def _adopt_conflict(parsed: Parsed, names: str) -> None:
     query = parsed.query
     parsed.query = type(query)(query.select, query.where, query.order, query.columns, parse_names(names, "on_conflict"))
-
-
-def _location(req: falcon.Request) -> str:
-    raw = req.query_string
-    path = percent(req.path, safe="/~")
-    if not raw:
-        return path
-    return f"{path}?{'&'.join(sorted(raw.split('&')))}".encode("latin-1", "replace").decode("ascii", "replace")
 
 
 def _row_location(change: Change) -> str:

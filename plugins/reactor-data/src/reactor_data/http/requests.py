@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 # Credentials never reach SQL, where a function could store them.
 _SECRET_HEADERS = frozenset(("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"))
-_encode = msgspec.json.Encoder().encode
-# Header names recur; environ's spelling -> the header's.
-_NAMES: dict[str, str] = {}
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+# Keys recur; environ's spelling -> the header's, None for what is no header or must not be seen.
+_NAMES: dict[str, str | None] = {}
 _MAX_NAMES = 512
 
 
@@ -46,15 +46,23 @@ class CallerReader:
 
 
 def _headers(environ: dict[str, object]) -> str:
-    found: dict[str, str] = {}
+    found: dict[str, object] = {}
+    names = _NAMES
     for key, value in environ.items():
-        if key.startswith("HTTP_") and key not in _SECRET_HEADERS:
-            name = _NAMES.get(key)
-            if name is None:
-                name = key[5:].replace("_", "-").lower()
-                if len(_NAMES) < _MAX_NAMES:
-                    _NAMES[key] = name
-            found[name] = str(value)
-        elif key == "CONTENT_TYPE" and value:
-            found["content-type"] = str(value)
+        try:
+            name = names[key]
+        except KeyError:
+            name = _name(key)
+            if len(names) < _MAX_NAMES:
+                names[key] = name
+        if name is not None and (value or name != "content-type"):
+            found[name] = value
     return _encode(found).decode()
+
+
+def _name(key: str) -> str | None:
+    if key == "CONTENT_TYPE":
+        return "content-type"
+    if not key.startswith("HTTP_") or key in _SECRET_HEADERS:
+        return None
+    return key[5:].replace("_", "-").lower()

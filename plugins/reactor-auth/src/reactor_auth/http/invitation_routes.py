@@ -1,0 +1,140 @@
+"""Invitations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reactor_auth.assembly import Auth
+from reactor_auth.errors import invalid_field
+from reactor_auth.http import bodies, render
+from reactor_kernel.api import IdentityKind
+
+if TYPE_CHECKING:
+    import falcon
+
+    from reactor_auth.service.invitations import Invitation
+
+
+class Invite(msgspec.Struct):
+    """`POST /orgs/{ref}/invitations`; `roleId` is what the JavaScript client sends."""
+
+    email: str
+    role_id: str | None = None
+    role_id_camel: str | None = msgspec.field(default=None, name="roleId")
+
+
+class Accept(msgspec.Struct):
+    """`POST /invitations/accept`."""
+
+    token: str | None = None
+
+
+class OrgInvitationsResource:
+    """`/orgs/{ref}/invitations`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
+        """List pending invitations."""
+        resp.media = [shown(found) for found in self._auth.invitations.of_org(render.actor_of(req), ref)]
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
+        """Invite somebody."""
+        body = bodies.read_json(req, Invite)
+        wanted = body.role_id if body.role_id is not None else body.role_id_camel
+        role_id = None if wanted is None else bodies.uuid_of(wanted, "role_id")
+        invitation, link = self._auth.invitations.invite(render.actor_of(req), ref, body.email, role_id)
+        render.no_store(resp)
+        resp.status = "201 Created"
+        resp.media = {**shown(invitation), "invite_link": link}
+
+
+class OrgInvitationResource:
+    """`DELETE /orgs/{ref}/invitations/{invitation}`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str, invitation: str) -> None:
+        """Withdraw an invitation."""
+        self._auth.invitations.revoke(render.actor_of(req), ref, bodies.uuid_of(invitation, "invitation_id"))
+        resp.status = "204 No Content"
+
+
+class OwnInvitationsResource:
+    """`GET /invitations`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List what the caller's verified address is invited to."""
+        resp.media = [shown(found) for found in self._auth.invitations.of_user(render.caller_of(req))]
+
+
+class InvitationResource:
+    """`DELETE /invitations/{invitation}`: the same as below its organisation."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, invitation: str) -> None:
+        """Withdraw an invitation."""
+        self._auth.invitations.revoke(render.actor_of(req), None, bodies.uuid_of(invitation, "invitation_id"))
+        resp.status = "204 No Content"
+
+
+class AcceptResource:
+    """`POST /invitations/accept` and `POST /orgs/{ref}/invitations/{invitation}/accept`, where the token is in the path."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_post(
+        self, req: falcon.Request, resp: falcon.Response, ref: str | None = None, invitation: str | None = None
+    ) -> None:
+        """Join, or without a caller say what signing up would join."""
+        token = invitation or _token(req)
+        if req.context.identity.kind is IdentityKind.ANONYMOUS:
+            resp.media = _answer("pending_signup", self._auth.invitations.look_up(token, render.origin_of(req)), None)
+            return
+        found, member = self._auth.invitations.accept(render.caller_of(req), token)
+        resp.media = {**render.member(member), **_answer("joined", found, str(member.user.id))}
+
+
+def shown(value: Invitation) -> dict[str, Any]:
+    """Render an invitation."""
+    return {
+        "id": str(value.id),
+        "email": value.email,
+        "org_id": str(value.org_id),
+        "org_name": value.org_name,
+        "org_slug": value.org_slug,
+        "role_id": str(value.role_id),
+        "role_name": value.role_name,
+        "status": value.status,
+        "created_at": render.instant(value.created_at),
+        "expires_at": render.instant(value.expires_at),
+    }
+
+
+def _answer(status: str, invitation: Invitation, user_id: str | None) -> dict[str, Any]:
+    return {
+        "status": status,
+        "user_id": user_id,
+        "org_id": str(invitation.org_id),
+        "email": invitation.email,
+        "requires_signup": user_id is None,
+    }
+
+
+def _token(req: falcon.Request) -> str:
+    raw = req.bounded_stream.read()
+    token = bodies.decode(raw, Accept).token if raw.strip() else None
+    token = token or req.get_param("token")
+    if not token:
+        raise invalid_field("token", "is required")
+    return token

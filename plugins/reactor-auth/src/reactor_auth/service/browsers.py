@@ -1,0 +1,138 @@
+"""Browsers that signed in on the pages of this server, so that signing in once serves several clients."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+from reactor_auth import limits
+from reactor_auth.audit import AuditLog
+from reactor_auth.config import AuthConfig
+from reactor_auth.limits import RateLimiter
+from reactor_auth.model import Origin, Scope, Tokens, User
+from reactor_auth.oauth_model import Browser, SignIn
+from reactor_auth.queries import oauth_codes as sql
+from reactor_auth.service.accounts import PASSWORD, Accounts
+from reactor_auth.service.rows import user_of
+from reactor_auth.service.second_factor import SecondFactor, second_factor_needed
+from reactor_auth.service.sessions import Sessions
+from reactor_auth.tokens import digest
+from reactor_kernel.api import Clock, Database, Tx, uuid7
+
+
+class Browsers:
+    """Signs browsers in and out; a browser is known by a cookie of which only the hash is stored."""
+
+    def __init__(
+        self,
+        config: AuthConfig,
+        db: Database,
+        clock: Clock,
+        accounts: Accounts,
+        sessions: Sessions,
+        factors: SecondFactor,
+        limiter: RateLimiter,
+        audit: AuditLog,
+    ) -> None:
+        self._config = config
+        self._db = db
+        self._clock = clock
+        self._accounts = accounts
+        self._sessions = sessions
+        self.factors = factors
+        self._limiter = limiter
+        self._audit = audit
+
+    def find(self, cookie: str | None) -> tuple[Browser | None, bool]:
+        """Return who a browser is signed in as, and whether a second factor is still owed."""
+        if not cookie:
+            return None, False
+        with self._db.begin(readonly=True) as tx:
+            row = tx.execute(sql.browser(digest(cookie), self._clock.now())).one_or_none()
+            if row is None:
+                return None, False
+            user = user_of(row)
+            owed = row.mfa_at is None and second_factor_needed(tx, user, self.factors)
+        return Browser(row.browser_id, user.email, SignIn(user.id, tuple(row.amr), row.auth_time, row.mfa_at)), owed
+
+    def sign_in(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:
+        """Check a password and sign the browser in; return its cookie, which takes the place of `replacing`.
+
+        Raises:
+            InvalidCredentials, UserDisabled, TooManyAttempts
+        """
+        cookie = secrets.token_urlsafe(32)
+
+        def open_(tx: Tx, user: User) -> None:
+            browser_id, now = uuid7(), self._clock.now()
+            if replacing is not None:
+                tx.execute(sql.end_browser(digest(replacing)))
+            tx.execute(
+                sql.insert_browser(
+                    {
+                        "id": browser_id,
+                        "token_hash": digest(cookie),
+                        "user_id": user.id,
+                        "amr": list(PASSWORD),
+                        "auth_time": now,
+                        "ip": origin.address,
+                        "user_agent": origin.user_agent,
+                        "expires_at": now + timedelta(seconds=self._config.browser_session_secs),
+                    }
+                )
+            )
+            self._audit.record(
+                tx,
+                "session.created",
+                origin,
+                actor=user.id,
+                resource=f"browser_session:{browser_id}",
+                amr=list(PASSWORD),
+            )
+
+        self._accounts.authenticate(email, password, origin, open_)
+        return cookie
+
+    def sign_up(self, email: str, password: str, origin: Origin) -> str:
+        """Make an account and sign the browser in to it; return its cookie.
+
+        Raises:
+            SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
+        """
+        signed_up: tuple[User, Tokens | None] = self._accounts.sign_up(email, password, {}, origin)
+        if signed_up[1] is not None:
+            # A browser needs no tokens; clients get their own.
+            self._sessions.log_out_by_token(signed_up[1].refresh_token, Scope.LOCAL, origin)
+        return self.sign_in(email, password, origin)
+
+    def step_up(self, browser: Browser, user: User, code: str, origin: Origin) -> bool:
+        """Verify the second factor of a browser; tell whether it was right. Raises TooManyAttempts."""
+        self._limiter.spend([limits.for_second_factor(self._config.limits, user.id)])
+        resource = f"browser_session:{browser.id}"
+        with self._db.begin() as tx:
+            method = self.factors.verified(tx, user, code)
+            if method is not None:
+                amr = list(dict.fromkeys([*browser.sign_in.amr, method]))
+                tx.execute(sql.step_up_browser(browser.id, amr, self._clock.now()))
+                self._audit.record(tx, "mfa.verified", origin, actor=user.id, resource=resource, type=method)
+            else:
+                self._audit.record(tx, "login.failed", origin, actor=user.id, resource=resource, reason="wrong_code")
+        return method is not None
+
+    def sign_out(self, cookie: str, origin: Origin) -> UUID | None:
+        """Forget a browser; return whose it was."""
+        with self._db.begin() as tx:
+            row = tx.execute(sql.end_browser(digest(cookie))).one_or_none()
+            if row is None:
+                return None
+            self._audit.record(
+                tx,
+                "session.revoked",
+                origin,
+                actor=row.user_id,
+                resource=f"browser_session:{row.id}",
+                reason="logout",
+            )
+            user_id: UUID = row.user_id
+            return user_id

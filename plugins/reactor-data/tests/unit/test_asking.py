@@ -1,0 +1,50 @@
+"""What was understood once is kept, whoever asks; what differs in anything is another request."""
+
+from __future__ import annotations
+
+import pytest
+
+from reactor_data.asking import LONGEST_KEPT, Asked, understand
+from reactor_data.errors import DataError
+
+
+def ask(raw: str, prefer: str | None = None, range_header: str | None = None, **changed: bool | int) -> Asked:
+    options = {"singular": False, "body": True, "default_limit": 100, "max_limit": 1000, **changed}
+    return understand(raw, prefer, range_header, **options)  # type: ignore[arg-type]
+
+
+def test_the_same_words_are_understood_once() -> None:
+    assert ask("select=id&limit=3", "count=exact") is ask("select=id&limit=3", "count=exact")
+
+
+def test_every_difference_makes_another_request() -> None:
+    asked = [
+        ask("id=eq.1"),
+        ask("id=eq.2"),
+        ask("id=eq.1", "count=exact"),
+        ask("id=eq.1", None, "0-4"),
+        ask("id=eq.1", singular=True),
+        ask("id=eq.1", body=False),
+        ask("id=eq.1", default_limit=7),
+        ask("id=eq.1", max_limit=7),
+    ]
+    assert len({id(one) for one in asked}) == len(asked)
+    assert [one.parsed.values for one in asked[:2]] == [["1"], ["2"]]
+    assert (asked[3].page.offset, asked[3].page.limit) == (0, 5)
+
+
+def test_long_requests_are_answered_and_not_kept() -> None:
+    raw = "title=eq." + "x" * LONGEST_KEPT
+    assert ask(raw) is not ask(raw)
+    assert ask(raw).parsed.values == ["x" * LONGEST_KEPT]
+
+
+def test_refusals_are_not_kept_and_come_again() -> None:
+    for _ in range(2):
+        with pytest.raises(DataError):
+            ask("id=nonsense.1")
+
+
+def test_the_content_location_sorts_parameters_and_quotes_the_path() -> None:
+    assert ask("b=eq.2&a=eq.1").location("/data/v1/t") == "/data/v1/t?a=eq.1&b=eq.2"
+    assert ask("").location("/data/v1/caf\u00e9 x") == "/data/v1/caf%C3%A9%20x"
