@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reactor_kernel.api import Forbidden, IdentityKind, InvalidCredential, NotFound, OrgRef
+from reactor_kernel.api import Forbidden, IdentityKind, InvalidCredential, NotFound, OrgRef, ValidationError
 
 
 def refusal(call, kind):
@@ -47,6 +47,30 @@ def test_bad_credentials(auth, ann):
         if token:
             assert refusal(lambda token=token: auth.resolve(token), InvalidCredential) == "invalid_token"
         assert refusal(lambda token=token: auth.verify_token(token), InvalidCredential) == "invalid_token"
+
+
+def test_api_keys_and_delegated_tokens(auth, ann):
+    ann.make_org("acme")
+    made = ann.post("/api-keys", {"name": "robot", "scopes": ["data:*:read"]}, org="acme").json()
+    key = auth.resolve(made["key"])
+    assert (key.kind, key.user_id, key.api_key_id) == (IdentityKind.API_KEY, ann.id, made["id"])
+    assert (key.org_id, key.permissions) == (made["org_id"], frozenset({"data:*:read"}))
+    token = ann.post("/tokens/delegate", {"scopes": ["data:a:read"]}, org="acme").json()["access_token"]
+    delegated = auth.resolve(token)
+    assert (delegated.kind, delegated.org_id) == (IdentityKind.DELEGATED, made["org_id"])
+    assert (delegated.permissions, delegated.scopes) == (frozenset({"data:a:read"}), frozenset())
+
+
+def test_services_name_themselves(auth, ann):
+    org = ann.make_org("acme")
+    token = auth.mint_service_identity(OrgRef("ACME"), "functions", ["data:*:read"])
+    service = auth.resolve(token)
+    assert (service.kind, service.subject) == (IdentityKind.SERVICE, "service:functions")
+    assert (service.org_id, service.permissions, service.scopes) == (org["id"], {"data:*:read"}, frozenset())
+    assert refusal(lambda: auth.mint_service_identity(OrgRef("nowhere"), "jobs", ["a:b"]), NotFound) == "org_not_found"
+    for caller, scopes in (("No Name", ["a:b"]), ("jobs", []), ("jobs", ["not a scope"])):
+        asked = lambda caller=caller, scopes=scopes: auth.mint_service_identity(OrgRef("acme"), caller, scopes)  # noqa: E731
+        assert refusal(asked, ValidationError) == "validation_error"
 
 
 def test_an_ended_session_and_a_disabled_user(auth, api, ann, bob):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from reactor_kernel.api import BootError, Unavailable
+from reactor_kernel.api import Access, BootError, Mount, OpenApiFragment, PluginInfo, Unavailable, hookimpl
 from reactor_kernel.kernel import Stage
 
 SECRET = "internal-secret-of-this-platform-0123456789"
@@ -84,6 +84,69 @@ def test_the_probe_shows_the_secret_to_the_other_server(remote, kernel_factory, 
     assert (result.status, result.message) == (
         Readiness.FAIL,
         "the auth server refuses this server's internal secret",
+    )
+
+
+def test_service_tokens_need_the_secret(api, client, ann):
+    ann.make_org("acme")
+    path, wanted = "/auth/v1/_internal/service_token", {"org": "acme", "caller": "jobs", "scopes": ["data:*:read"]}
+    for headers in ({}, {"X-Reactor-Internal-Secret": "wrong"}, {"Authorization": f"Bearer {ann.access_token}"}):
+        answer = client.post(path, headers=headers, json=wanted)
+        api.refused(answer, 401, "unauthorized", "the internal secret is missing or wrong")
+    answer = client.post(path, headers={"X-Reactor-Internal-Secret": SECRET}, json=wanted)
+    assert (answer.status_code, set(answer.json()), answer.headers["Cache-Control"]) == (200, {"token"}, "no-store")
+
+
+class Shop:
+    """A capability in the other process."""
+
+    info = PluginInfo(name="shop", version="1.0", api=(1, 1), summary="Sells", requires=("auth",))
+
+    @hookimpl
+    def reactor_resources(self, ctx):
+        class Sales:
+            def on_get(self, req, resp):
+                resp.media = {"user": req.context.identity.user_id}
+
+            def on_post(self, req, resp):
+                resp.media = {"user": req.context.identity.user_id}
+
+        yield Mount("/shop/v1/sales", Sales(), access=Access.USER)
+
+    @hookimpl
+    def reactor_openapi(self, ctx):
+        answers = {"responses": {"200": {"description": "Done"}}}
+        yield OpenApiFragment({"paths": {"/shop/v1/sales": {"get": answers, "post": answers}}})
+
+
+def test_an_applications_token_reaches_there_what_its_scopes_name(kernel_factory, remote_config, api, ann):
+    from reactor_auth.plugin import AuthPlugin
+
+    ann.make_org("acme")
+    shop = kernel_factory(AuthPlugin, Shop, config={"auth": remote_config}, until=Stage.BUILT)
+    transport = httpx.WSGITransport(app=shop.app, remote_addr="127.0.0.1")
+
+    def call(method, token):
+        with httpx.Client(transport=transport, base_url="http://reactor.test") as there:
+            answer = there.request(method, "/shop/v1/sales", headers={"Authorization": f"Bearer {token}"})
+        return answer.status_code, answer.json()
+
+    def token_of(*scopes):
+        made = ann.post("/oauth/clients", {"name": "Till", "redirect_uris": [], "scopes": list(scopes),
+                                           "grant_types": ["client_credentials"]}, org="acme")  # fmt: skip
+        assert made.status_code == 201, made.text
+        known = {name: made.json()[name] for name in ("client_id", "client_secret")}
+        answer = api.call("POST", "/token", data={"grant_type": "client_credentials", **known})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["access_token"]
+
+    assert call("POST", ann.access_token) == (200, {"user": ann.id})
+    reader = token_of("shop:sales:read")
+    assert call("GET", reader)[0] == 200
+    status, body = call("POST", reader)
+    assert (status, body["error"]["code"]) == (403, "permission_denied")
+    assert call("GET", token_of("data:*:read"))[1]["error"]["message"] == (
+        "the access token has no scope that lets its application read from shop"
     )
 
 

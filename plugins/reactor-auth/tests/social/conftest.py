@@ -18,7 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fakes import oidc_provider
 from fakes.github import FakeGitHub
 from fakes.oidc_provider import FakeOidc
+from fakes.second_factors import authenticator, begin_app, enrol, register
 from fakes.serving import serving
+
+__all__ = ["authenticator", "begin_app", "enrol", "register"]
 
 APP = "https://app.example.com"
 PUBLIC = "http://127.0.0.1:8000"
@@ -118,6 +121,23 @@ class Landing:
     def error(self) -> tuple[str, str]:
         assert self.fragment == {}, self.url
         return self.query["error"], self.query["error_description"]
+
+
+class Bearer:
+    """Whoever holds a token."""
+
+    def __init__(self, api: Any, token: str) -> None:
+        self._api = api
+        self._token = token
+
+    def post(self, path: str, json: Any = None) -> httpx.Response:
+        answer: httpx.Response = self._api.call("POST", path, token=self._token, json=json)
+        return answer
+
+
+@pytest.fixture
+def bearer(api: Any) -> Any:
+    return lambda token: Bearer(api, token)
 
 
 @pytest.fixture

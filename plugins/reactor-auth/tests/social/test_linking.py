@@ -70,6 +70,13 @@ def test_linking_refuses_what_it_must(api, ann):
     api.refused(answer, 401, "unauthorized", "A credential is required.")
 
 
+@pytest.fixture
+def without_mail(reactor_config):
+    """Nobody can read a mail of this server."""
+    reactor_config["project"] = {"env": "production"}
+
+
+@pytest.mark.usefixtures("without_mail")
 def test_the_last_way_in_stays(api, browser, acme):
     landing = browser.sign_in("acme")
     token = landing.token
@@ -80,7 +87,7 @@ def test_the_last_way_in_stays(api, browser, acme):
         403,
         "last_sign_in_method",
         "Without this identity the caller could not sign in any more.",
-        hint="Set a password with PATCH /auth/v1/user, or link another provider first.",
+        hint="Set a password with PATCH /auth/v1/user, register a passkey, or link another provider first.",
     )
     browser.sign_in("github")
     assert api.call("DELETE", f"/user/identities/{acme_identity['id']}", token=token).status_code == 204
@@ -95,6 +102,31 @@ def test_the_last_way_in_stays(api, browser, acme):
     assert rows == [["identity.unlinked", f"identity:{found['id']}"] for found in (acme_identity, github_identity)]
 
 
+@pytest.fixture
+def on_localhost(auth_config):
+    """Passkeys need a name, not an IP address; the provider does not mind."""
+    auth_config["public_url"] = "http://localhost:8000"
+
+
+@pytest.mark.usefixtures("without_mail", "on_localhost")
+def test_a_passkey_is_another_way_in(api, browser, register, authenticator, bearer):
+    token = browser.sign_in("acme").token
+    [identity] = api.call("GET", "/user/identities", token=token).json()
+    assert api.call("DELETE", f"/user/identities/{identity['id']}", token=token).status_code == 403
+    register(bearer(token), authenticator)
+    assert api.call("DELETE", f"/user/identities/{identity['id']}", token=token).status_code == 204
+
+
+def test_a_code_by_mail_is_another_way_in(api, browser):
+    token = browser.sign_in("acme").token
+    [identity] = api.call("GET", "/user/identities", token=token).json()
+    api.sql("UPDATE _reactor_auth.users SET email_verified = false")
+    assert api.call("DELETE", f"/user/identities/{identity['id']}", token=token).status_code == 403
+    api.sql("UPDATE _reactor_auth.users SET email_verified = true")
+    assert api.call("DELETE", f"/user/identities/{identity['id']}", token=token).status_code == 204
+
+
+@pytest.mark.usefixtures("without_mail")
 def test_two_removals_at_once_leave_one_way_in(api, browser):
     from concurrent.futures import ThreadPoolExecutor
 

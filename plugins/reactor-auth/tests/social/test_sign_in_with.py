@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
+
+from reactor_kernel.api import Deny, PluginInfo, hookimpl
+
 APP = "https://app.example.com"
 
 
@@ -43,6 +47,14 @@ def test_the_token_says_how_the_user_signed_in(browser):
     payload = browser.sign_in().token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     assert claims["amr"] == ["oauth:acme"]
+
+
+def test_a_second_factor_is_still_owed(api, browser, bearer, enrol):
+    token = browser.sign_in().token
+    enrol(bearer(token))
+    landing = browser.sign_in()
+    assert landing.fragment["mfa_required"] == "true"
+    assert set(landing.fragment) == {"access_token", "refresh_token", "expires_at", "mfa_required"}
 
 
 def test_github_tells_the_address_by_its_mail_api(api, browser, github):
@@ -119,6 +131,31 @@ def test_disabled_users_and_closed_doors(api, browser, acme, kernel_factory, rea
     acme.knobs.sub, acme.knobs.email = "acme-2", "new@example.com"
     assert type(browser)(kernel).sign_in().error == ("signup_disabled", "Signing up is switched off on this server.")
     assert api.sql("SELECT count(*) FROM _reactor_auth.users") == [["1"]]
+
+
+class Doorkeeper:
+    info = PluginInfo(name="doorkeeper", version="1.0", api=(1, 1), summary="Lets few people in", requires=("auth",))
+
+    @hookimpl
+    def reactor_auth_before_signup(self, ctx, signup):
+        asked = (signup.email, signup.email_verified, signup.metadata, signup.method)
+        return (
+            Deny("nobody by this door") if asked == ("ann@example.com", True, {"name": "Ann"}, "oauth:acme") else None
+        )
+
+
+class TestWithADoorkeeper:
+    @pytest.fixture
+    def reactor_plugins(self):
+        from reactor_auth.plugin import AuthPlugin
+
+        return [AuthPlugin, Doorkeeper]
+
+    def test_other_plugins_refuse_new_people(self, api, browser, acme):
+        assert browser.sign_in().error == ("signup_refused", "nobody by this door")
+        assert api.sql("SELECT count(*) FROM _reactor_auth.users") == [["0"]]
+        acme.knobs.email = "bob@example.com"
+        assert browser.sign_in().token
 
 
 def test_front_ends_learn_the_providers(api):

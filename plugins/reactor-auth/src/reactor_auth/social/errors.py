@@ -82,4 +82,4 @@ class LastSignInMethod(Forbidden):
     """Without this identity the caller could not sign in any more."""
 
     code = "last_sign_in_method"
-    hint = "Set a password with PATCH /auth/v1/user, or link another provider first."
+    hint = "Set a password with PATCH /auth/v1/user, register a passkey, or link another provider first."
