@@ -96,8 +96,10 @@ def _guarded(kernel: Kernel, plugin: str, collect: Callable[[], None]) -> Callab
 
 def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, PluginContext]:
     """Make each enabled plugin's view of the kernel."""
+    from reactor_kernel.operators import PlatformOperators
     from reactor_kernel.plugins.own_hooks import OwnHooks
 
+    operators = PlatformOperators(kernel.config.ops, kernel.config.admin.token, kernel.clock)
     contexts = {}
     for plugin in kernel.enabled:
         info = plugin.manifest
@@ -114,6 +116,7 @@ def plugin_contexts(kernel: Kernel, permissions: dict[str, str]) -> dict[str, Pl
             clock=kernel.clock,
             leader=kernel.leader,
             permissions=permissions,
+            operators=operators,
             hooks=OwnHooks(kernel.hooks, plugin.name, kernel.log),
             draining=lambda: kernel.draining,
         )
@@ -151,6 +154,7 @@ def build_http(kernel: Kernel, gate: Gatekeeper) -> WsgiApp:
         middleware=[(owned.plugin.name, owned.item) for owned in collected.middleware],
         openapi=[(KERNEL, admin_document()), *((owned.plugin.name, owned.item) for owned in collected.openapi)],
         prefixes={plugin.name: plugin.manifest.url_prefix for plugin in kernel.enabled},
+        extra_prefixes={plugin.name: plugin.manifest.extra_prefixes for plugin in kernel.enabled},
         versions={plugin.name: plugin.version for plugin in kernel.enabled},
         identify=gate.identify,
         authorize=gate.authorize,

@@ -107,6 +107,19 @@ def test_prefixes_within_one_another_are_refused(
     assert faults(two)[:1] == [f"{found}\n  fix: disable one of the two plugins, or change its prefix"]
 
 
+def test_further_prefixes_are_prefixes_too(parts: Callable[..., Any]) -> None:
+    two = parts(
+        prefixes={"shop": "/shop/v1", "rival": "/rival/v1"},
+        extra_prefixes={"shop": ("/_till", "/shop/v1/till"), "rival": ("/_till/drawer", "/_admin/rival")},
+        versions={"shop": "2.1.0", "rival": "1.0.0"},
+    )
+    fix = "\n  fix: disable one of the two plugins, or change its prefix"
+    assert faults(two)[:2] == [
+        f"conflict error: /_till/drawer: is the prefix of rival and lies within /_till, the prefix of shop{fix}",
+        f"conflict error: /_admin/rival: is the prefix of rival and lies within /_admin, the prefix of kernel{fix}",
+    ]
+
+
 def test_prefixes_that_only_begin_alike_live_together(parts: Callable[..., Any]) -> None:
     app = build_app(
         parts(prefixes={"shop": "/shop/v1", "shops": "/shop/v10"}, versions={"shop": "2.1.0", "shops": "1.0.0"})
@@ -123,6 +136,20 @@ def test_the_well_known_tree_is_open_to_plugins(parts: Callable[..., Any]) -> No
     mount = Mount("/.well-known/shop.json", Get(), access=Access.PUBLIC)
     app = build_app(parts(mount))
     assert [route.plugin for route in app.routes() if route.path == mount.path] == ["shop"]
+
+
+def test_a_plugin_owns_its_further_prefixes_too(serve: Callable[..., Any]) -> None:
+    class Site:
+        def on_get(self, req: Any, resp: Any) -> None:
+            resp.text = f"page {req.path}"
+
+    mount = Mount("/_shop/v1/till", Get(), access=Access.PUBLIC)
+    extra = {"shop": ("/_shop/v1",)}
+    served = serve(mount, extra_prefixes=extra, fallback=[("shop", Fallback(Site()))])
+    assert served.client.get("/_shop/v1/till").status_code == 200
+    # What a prefix owns never falls through to the sites.
+    assert served.client.get("/_shop/v1/none").json()["error"]["code"] == "not_found"
+    assert served.client.get("/_shop/v10").text == "page /_shop/v10"
 
 
 def test_the_merged_document_says_what_is_mounted(serve: Callable[..., Any]) -> None:

@@ -190,7 +190,7 @@ MAKE = 'op.create_table("things", sa.Column("id", sa.Integer, primary_key=True){
 def test_tables_that_agree_with_the_metadata_pass(package: Path, kernel_factory: KernelFactory) -> None:
     revision(package, "tabled_0001", None, MAKE.format(more=""), labels=("tabled",))
     CheckTabled().test_the_tables_are_those_of_the_metadata(kernel_factory)
-    CheckTabled().test_the_branch_is_labelled_has_one_head_and_depends_on_nobody()
+    CheckTabled().test_the_branch_is_labelled_has_one_head_and_depends_on_nobody(kernel_factory)
     CheckTabled().test_an_empty_database_is_upgraded_and_the_second_run_does_nothing(kernel_factory)
 
 
@@ -207,11 +207,11 @@ def test_a_column_the_metadata_does_not_know_is_found(package: Path, kernel_fact
     assert "remove_column" in said
 
 
-def test_two_heads_are_found(package: Path) -> None:
+def test_two_heads_are_found(package: Path, kernel_factory: KernelFactory) -> None:
     revision(package, "tabled_0001", None, MAKE.format(more=""), labels=("tabled",))
     revision(package, "tabled_0002a", "tabled_0001", "pass")
     revision(package, "tabled_0002b", "tabled_0001", "pass")
-    said = failure(CheckTabled().test_the_branch_is_labelled_has_one_head_and_depends_on_nobody)
+    said = failure(CheckTabled().test_the_branch_is_labelled_has_one_head_and_depends_on_nobody, kernel_factory)
     assert "merge them" in said
 
 

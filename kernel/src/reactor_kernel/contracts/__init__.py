@@ -14,6 +14,7 @@ from reactor_kernel.contracts.commands import (
 )
 from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
+from reactor_kernel.contracts.operators import Operators
 from reactor_kernel.contracts.permissions import grants, permission_matches
 from reactor_kernel.contracts.runtime import (
     Clock,
@@ -44,6 +45,7 @@ __all__ = [
     "IdentityKind",
     "Leader",
     "MetricsRegistry",
+    "Operators",
     "OrgRef",
     "Project",
     "RawResult",

@@ -13,8 +13,8 @@ class DatabaseSpecs:
     """Schema branches and migration steps."""
 
     @hookspec(HookKind.COLLECT)
-    def reactor_schema(self) -> Iterable[SchemaBranch]:
-        """Yield the plugin's Alembic branch; at most one.
+    def reactor_schema(self, ctx: PluginContext) -> Iterable[SchemaBranch]:
+        """Yield the plugin's Alembic branch; at most one, and none where its section says that the tables are elsewhere.
 
         Its revisions run at boot and by `reactor migrate`, in dependency order, under one advisory lock. Alembic is not
         imported when nothing is pending.

@@ -100,7 +100,8 @@ class WsgiApp:
         return app
 
     def _known_prefixes(self) -> tuple[str, ...]:
-        return (*KERNEL_PREFIXES, *self._parts.prefixes.values())
+        extra = [prefix for prefixes in self._parts.extra_prefixes.values() for prefix in prefixes]
+        return (*KERNEL_PREFIXES, *self._parts.prefixes.values(), *extra)
 
     # -- every request ------------------------------------------------------------------------------------------
 

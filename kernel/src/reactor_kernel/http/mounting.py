@@ -137,7 +137,9 @@ def _rule(mount: Mount, method: str, parts: HttpParts) -> Rule:
 
 
 def _prefix(owner: str, mount: Mount, parts: HttpParts, faults: list[Fault]) -> str:
-    allowed: Sequence[str] = KERNEL_PREFIXES if owner == "kernel" else [parts.prefixes[owner]]
+    allowed: Sequence[str] = (
+        KERNEL_PREFIXES if owner == "kernel" else [parts.prefixes[owner], *parts.extra_prefixes.get(owner, ())]
+    )
     for prefix in allowed:
         if mount.path == prefix or mount.path.startswith(prefix + "/"):
             return prefix
@@ -149,7 +151,11 @@ def _prefix(owner: str, mount: Mount, parts: HttpParts, faults: list[Fault]) -> 
 
 def _overlapping_prefixes(parts: HttpParts) -> list[Fault]:
     """Find prefixes that lie within one another: whose a path is would depend on who happens to be installed."""
-    held = [*(("kernel", prefix) for prefix in KERNEL_PREFIXES), *parts.prefixes.items()]
+    held = [
+        *(("kernel", prefix) for prefix in KERNEL_PREFIXES),
+        *parts.prefixes.items(),
+        *((owner, prefix) for owner, further in parts.extra_prefixes.items() for prefix in further),
+    ]
     faults = []
     for (first, outer), (second, inner) in combinations(sorted(held, key=lambda pair: len(pair[1])), 2):
         if first != second and f"{inner}/".startswith(f"{outer}/"):

@@ -22,6 +22,7 @@ class HttpParts:
     Attributes:
         mounts: routes of the plugins and, owned by "kernel", the kernel's own.
         prefixes: plugin → URL prefix, for ownership and for `/<prefix>/health`.
+        extra_prefixes: plugin → further prefixes it owns.
         versions: plugin → version.
         health: plugin → its cheap checks.
         failed: optional plugins that are not running, with the reason.
@@ -47,5 +48,6 @@ class HttpParts:
     version: str
     health: Sequence[tuple[str, HealthCheck]] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    extra_prefixes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     database_health: Callable[[], str | None] | None = None
     tracer: RequestTracer | None = None

@@ -69,8 +69,7 @@ class Collected:
 
 
 def collect_declarations(caller: HookCaller, into: Collected, on_fault: OnFault) -> None:
-    """Collect what needs no context: schemas, event types, permissions, engines, commands."""
-    _fill(caller, into.branches, "reactor_schema", (SchemaBranch,), on_fault)
+    """Collect what needs no context: event types, permissions, engines, commands."""
     _fill(caller, into.event_types, "reactor_event_types", (EventType,), on_fault)
     _fill(caller, into.permissions, "reactor_permissions", (PermissionDoc,), on_fault)
     _fill(caller, into.engines, "reactor_server_engines", (ServerEngine,), on_fault)
@@ -79,6 +78,7 @@ def collect_declarations(caller: HookCaller, into: Collected, on_fault: OnFault)
 
 def collect_contributions(caller: HookCaller, into: Collected, on_fault: OnFault) -> None:
     """Collect what is made with the plugin's context."""
+    _fill(caller, into.branches, "reactor_schema", (SchemaBranch,), on_fault)
     for plugin, item in caller.collect("reactor_resources", (Mount, Fallback), on_fault):
         if isinstance(item, Mount):
             into.mounts.append(Owned(plugin, item))

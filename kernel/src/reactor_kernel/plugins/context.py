@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reactor_kernel.contracts.db import Database
+from reactor_kernel.contracts.operators import Operators
 from reactor_kernel.contracts.runtime import Clock, EventLog, Hooks, Leader, MetricsRegistry, Project, Services, Vault
 from reactor_kernel.plugins.info import PluginInfo
 
@@ -29,6 +30,7 @@ class PluginContext:
         clock: time.
         leader: which tasks this process leads.
         permissions: every permission the enabled plugins declared, with its meaning.
+        operators: the rules for platform operators.
         hooks: calls the hooks that this plugin declared with `reactor_hookspecs`.
         draining: tells whether this process is about to end; what an `EventStream` asks.
     """
@@ -45,5 +47,6 @@ class PluginContext:
     clock: Clock
     leader: Leader
     permissions: dict[str, str]
+    operators: Operators
     hooks: Hooks
     draining: Callable[[], bool] = lambda: False

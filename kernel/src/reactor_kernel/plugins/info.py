@@ -19,6 +19,7 @@ class PluginInfo:
         api: the kernel API (major, minor) the plugin was written against.
         summary: one line for `reactor plugins`.
         prefix: the URL prefix its routes live under; default `/<name>/v1`.
+        extra_prefixes: further URL prefixes it owns, for routes that a contract puts elsewhere, e.g. `/_internal`.
         requires: plugins that must be enabled; they boot first and their services may be asked for.
         after: plugins that boot first when they are enabled; their services may be asked for.
     """
@@ -28,6 +29,7 @@ class PluginInfo:
     api: tuple[int, int]
     summary: str = ""
     prefix: str | None = None
+    extra_prefixes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -36,6 +38,9 @@ class PluginInfo:
             raise ValueError(f"plugin name {self.name!r} must be lower-case letters, digits and underscores")
         if self.prefix is not None and not _PREFIX.match(self.prefix):
             raise ValueError(f"prefix {self.prefix!r} of plugin {self.name} must look like /{self.name}/v1")
+        for extra in self.extra_prefixes:
+            if not _PREFIX.match(extra):
+                raise ValueError(f"extra prefix {extra!r} of plugin {self.name} must look like /_{self.name}/v1")
 
     @property
     def url_prefix(self) -> str:

@@ -40,20 +40,24 @@ if TYPE_CHECKING:
     from reactor_auth.service.erasure import Erasure
     from reactor_auth.service.export import Export
     from reactor_auth.service.factors import Factors
+    from reactor_auth.service.identities import Identities
     from reactor_auth.service.invitations import Invitations
     from reactor_auth.service.letters import Letters
     from reactor_auth.service.mail_requests import MailRequests
     from reactor_auth.service.members import Members
     from reactor_auth.service.one_time import OneTimeTokens
+    from reactor_auth.service.operators import Operators
     from reactor_auth.service.org_administration import OrgAdministration
     from reactor_auth.service.orgs import Orgs
     from reactor_auth.service.passkey_proofs import PasskeyProofs
     from reactor_auth.service.passkeys import Passkeys
+    from reactor_auth.service.platform import PlatformScopes
     from reactor_auth.service.profiles import Profiles
     from reactor_auth.service.roles import Roles
     from reactor_auth.service.session_list import SessionList
     from reactor_auth.service.sessions import Sessions
     from reactor_auth.service.sign_in_guard import SignInGuard
+    from reactor_auth.service.social import Social
     from reactor_auth.service.step_up import StepUp
     from reactor_auth.service.verification import Verification
 
@@ -69,6 +73,7 @@ class Auth:
         self.log = ctx.log
         self.name = ctx.info.name
         self.prefix = ctx.info.url_prefix
+        self.operator_rules = ctx.operators
         self.is_dev = ctx.project.env == "dev"
         self.sealer = Sealer(config.data_key_bytes)
         self.macs = Macs(config.data_key_bytes)
@@ -160,7 +165,23 @@ class Auth:
             self.metrics,
             claims=self.extensions.claims,
             opened=Devices(self.clock, self.letters).note,
+            platform=self.platform,
         )
+
+    @cached_property
+    def platform(self) -> PlatformScopes:
+        """What operators hold outside of any organisation."""
+        from reactor_auth.service.platform import PlatformScopes
+
+        rules = self.operator_rules
+        return PlatformScopes(rules.session_ttl_secs if rules.enabled else 0, self.clock)
+
+    @cached_property
+    def operators(self) -> Operators:
+        """Platform operators."""
+        from reactor_auth.service.operators import Operators
+
+        return Operators(self.db, self.clock, self.audit, self.sessions)
 
     @cached_property
     def session_list(self) -> SessionList:
@@ -414,6 +435,31 @@ class Auth:
         from reactor_auth.service.org_administration import OrgAdministration
 
         return OrgAdministration(self.db, self.clock, self.audit, self.changes, self.step_up)
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Accounts at other providers."""
+        from reactor_auth.service.identities import Identities
+
+        return Identities(self.config, self.db, self.clock, self.audit, self.extensions, self.letters)
+
+    @cached_property
+    def social(self) -> Social:
+        """Sign-ins with other providers."""
+        from reactor_auth.service.social import Social
+
+        return Social(
+            self.config,
+            self.prefix,
+            self.db,
+            self.clock,
+            self.sealer,
+            self.sessions,
+            self.identities,
+            self.limiter,
+            self.audit,
+            self.log,
+        )
 
     def warm_up(self) -> None:
         """Load what the first sign-in needs, so that it does not pay for the imports."""

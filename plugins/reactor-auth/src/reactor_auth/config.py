@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from reactor_auth import redirects
+from reactor_auth.config_social import SocialConfig, problems_of
 
+MIN_SECRET = 32
 # Clocks may differ by this much wherever instants are compared (decision 43).
 LEEWAY_SECS = 30
 MIN_SESSION_SECS = 300
@@ -57,6 +59,8 @@ class LimitsConfig:
     user_code_per_user: int = _limit(10, "device user codes tried per user")
     user_code_per_address: int = _limit(20, "device user codes tried per client address")
     device_window_secs: int = _window(60, "window of the device limits")
+    social_per_address: int = _limit(60, "steps of sign-ins with other providers per client address")
+    social_window_secs: int = _window(60, "window of the limit on sign-ins with other providers")
     second_factor_window_secs: int = _window(300, "window of the second-factor limit")
 
 
@@ -169,9 +173,9 @@ class AuthConfig:
     """What `[auth]` may say."""
 
     data_key: str = field(
-        repr=False, metadata={"doc": "base64 of 32 bytes; encrypts signing keys and short-lived secrets"}
+        default="", repr=False, metadata={"doc": "base64 of 32 bytes; encrypts signing keys and short-lived secrets"}
     )
-    public_url: str = field(metadata={"doc": "the URL clients reach this server under"})
+    public_url: str = field(default="", metadata={"doc": "the URL clients reach this server under"})
     jwt_issuer: str = field(
         default="reactor-auth",
         metadata={
@@ -187,6 +191,16 @@ class AuthConfig:
         default=10,
         metadata={"doc": "how long a used refresh token still gives the same successor", "min": 0, "max": 120},
     )
+    url: str | None = field(
+        default=None,
+        metadata={"doc": "where identity runs, if not in this process: then nothing but a client of it runs here"},
+    )
+    internal_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={"doc": "what the processes of one platform share; mounts the internal routes, or opens them at url"},
+    )
+    social: Mapping[str, SocialConfig] = field(default_factory=dict)
     session_max_secs: int = field(
         default=0, metadata={"doc": "life of a session, however much it is used; 0 = without bound", "min": 0}
     )
@@ -237,12 +251,17 @@ class AuthConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong beyond types, as (key, reason)."""
-        reason = _data_key_problem(self.data_key)
-        if reason:
-            yield "data_key", reason
-        reason = _url_problem(self.public_url)
-        if reason:
-            yield "public_url", reason
+        if self.internal_secret is not None and len(self.internal_secret) < MIN_SECRET:
+            yield "internal_secret", f"must have at least {MIN_SECRET} characters; make one with: openssl rand -hex 32"
+        if self.url is not None:
+            reason = _url_problem(self.url)
+            if reason:
+                yield "url", reason
+            if self.internal_secret is None:
+                yield "internal_secret", "required where identity runs at another url; the same as there"
+        else:
+            yield from self._own_problems()
+        yield from problems_of(self.social)
         for key in ("jwt_issuer", "jwt_audience"):
             if not getattr(self, key):
                 yield key, "must not be empty"
@@ -273,6 +292,17 @@ class AuthConfig:
             reason = redirects.entry_problem(entry)
             if reason:
                 yield f"redirect_allow_list[{index}]", reason
+
+    def _own_problems(self) -> Iterator[tuple[str, str]]:
+        for key in ("data_key", "public_url"):
+            if not getattr(self, key):
+                yield key, f"required; set it under [auth] or as REACTOR_AUTH__{key.upper()}"
+        reason = _data_key_problem(self.data_key) if self.data_key else None
+        if reason:
+            yield "data_key", reason
+        reason = _url_problem(self.public_url) if self.public_url else None
+        if reason:
+            yield "public_url", reason
 
     @property
     def data_key_bytes(self) -> bytes:

@@ -41,7 +41,7 @@ class UserErased:
 class SessionRevoked:
     """Sessions of a user ended.
 
-    `reason` is logout, revoked, expired, idle, password_changed, user_deleted or reuse_detected.
+    `reason` is logout, revoked, expired, idle, password_changed, user_deleted, operator_demoted or reuse_detected.
     """
 
     user_id: str

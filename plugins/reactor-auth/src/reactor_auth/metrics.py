@@ -6,6 +6,7 @@ from reactor_kernel.api import MetricsRegistry
 
 SIGN_INS = "reactor_auth_sign_ins_total"
 REFRESHES = "reactor_auth_refreshes_total"
+SOCIAL = "reactor_auth_social_sign_ins_total"
 SECOND_FACTORS = "reactor_auth_second_factors_total"
 MAILS = "reactor_auth_mails_total"
 MAILS_WAITING = "reactor_auth_mails_waiting"
@@ -24,6 +25,9 @@ class AuthMetrics:
     def __init__(self, registry: MetricsRegistry) -> None:
         self._sign_ins = registry.counter(SIGN_INS, "Sign-ins with a password or a passkey, by outcome", ("outcome",))
         self._refreshes = registry.counter(REFRESHES, "Exchanges of refresh tokens, by outcome", ("outcome",))
+        self._social = registry.counter(
+            SOCIAL, "Sign-ins with another provider, by provider and outcome", ("provider", "outcome")
+        )
         self._second_factors = registry.counter(
             SECOND_FACTORS,
             "Second factors presented, by method (totp, recovery_code, webauthn) and outcome",
@@ -44,6 +48,10 @@ class AuthMetrics:
     def signed_in(self, outcome: str) -> None:
         """Count a sign-in."""
         self._sign_ins.labels(outcome).inc()
+
+    def signed_in_with(self, provider: str, outcome: str) -> None:
+        """Count a sign-in with another provider."""
+        self._social.labels(provider, outcome).inc()
 
     def refreshed(self, outcome: str) -> None:
         """Count a refresh."""

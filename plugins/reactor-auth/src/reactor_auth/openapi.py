@@ -15,28 +15,47 @@ _ANY_OBJECT: Json = {"type": "object", "additionalProperties": True}
 _NULLABLE_UUID: Json = {"type": ["string", "null"], "format": "uuid"}
 
 
-def document(prefix: str) -> Json:
-    """Return paths, schemas and tag."""
+def document(prefix: str, *, operators: bool = True, internal: bool = False) -> Json:
+    """Return paths, schemas and tags; `operators` and `internal` say whether those surfaces are mounted."""
     # Here, because these build on this module.
     from reactor_auth import (
         openapi_accounts,
         openapi_factors,
+        openapi_internal,
         openapi_oauth,
+        openapi_operators,
         openapi_orgs,
         openapi_sessions,
+        openapi_social,
     )
 
     paths, schemas = _paths(), _schemas()
-    for part in (openapi_accounts, openapi_admin, openapi_factors, openapi_oauth, openapi_orgs, openapi_sessions):
+    parts = (
+        openapi_accounts,
+        openapi_admin,
+        openapi_factors,
+        openapi_oauth,
+        openapi_orgs,
+        openapi_sessions,
+        openapi_social,
+    )
+    for part in parts:
         for path, methods in part.PATHS.items():
             paths[path] = {**paths.get(path, {}), **methods}
         schemas.update(part.SCHEMAS)
+    apart = dict(openapi_oauth.ROOT_PATHS)
+    if operators:
+        apart.update(openapi_operators.paths(prefix))
+        schemas.update(openapi_operators.SCHEMAS)
+    if internal:
+        apart.update(openapi_internal.paths(prefix))
+        schemas.update(openapi_internal.SCHEMAS)
     return {
-        "tags": [{"name": "auth", "description": "Users, sessions, organisations, roles and permissions"}],
-        "paths": {
-            **{f"{prefix}{path}": methods for path, methods in paths.items()},
-            **openapi_oauth.ROOT_PATHS,
-        },
+        "tags": [
+            {"name": "auth", "description": "Users, sessions, organisations, roles and permissions"},
+            {"name": "operators", "description": "The people who run the platform"},
+        ],
+        "paths": {**{f"{prefix}{path}": methods for path, methods in paths.items()}, **apart},
         "components": {"schemas": schemas},
     }
 

@@ -67,6 +67,8 @@ _ID = [{"name": "client_id", "in": "path", "required": True, "schema": _TEXT}]
 _AUTHORIZE = (
     *("client_id", "response_type", "redirect_uri", "code_challenge", "code_challenge_method", "scope", "state"),
     *("nonce", "prompt", "max_age", "login_hint"),
+    # These two begin a sign-in with another provider instead; see `/providers`.
+    *("provider", "redirect_to"),
 )
 _DISCOVERY = {"get": _operation("The discovery document", {"200": _json(_ref("AuthDiscovery"))}, public=True)}
 _USERINFO = _operation(
@@ -81,11 +83,12 @@ ROOT_PATHS: dict[str, Json] = {"/.well-known/oauth-authorization-server/auth/v1"
 PATHS: dict[str, Json] = {
     "/authorize": {
         "get": _operation(
-            "Sign in in a browser and send it back with a code",
+            "Sign in in a browser and send it back with a code; with `provider`, sign in with that provider",
             {
                 "200": _page("A form: sign-in, second factor or consent"),
-                "303": {"description": "Back to the client, with a code or an error"},
-                "400": _page("Client or redirect_uri unknown"),
+                "303": {"description": "Back to the client, with a code or an error; with `provider`, to the provider"},
+                "400": _page("Client, redirect_uri or redirect_to unknown"),
+                **_refused(404, 429),
             },
             public=True,
             parameters=_query(*_AUTHORIZE),

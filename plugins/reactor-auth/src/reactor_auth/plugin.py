@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from reactor_auth.assembly import Auth
     from reactor_auth.http.credentials import Credentials
+    from reactor_auth.remote import RemoteAuthClient
 
 
 SETTLING_SECS = 0.5
@@ -52,11 +53,23 @@ class AuthPlugin:
         version=__version__,
         api=(1, 1),
         summary="Users, sessions, organisations, roles and permissions",
+        extra_prefixes=("/_internal", "/_ops/v1/operators", "/_ops/v1/audit"),
     )
 
     def __init__(self) -> None:
         self._made: Auth | None = None
         self._credentials: Credentials | None = None
+        self._remote_made: RemoteAuthClient | None = None
+
+    def _remote(self, ctx: PluginContext) -> RemoteAuthClient | None:
+        """Return the client of the server at `[auth] url`; None where identity runs in this process."""
+        if ctx.config.url is None:
+            return None
+        if self._remote_made is None:
+            from reactor_auth.remote import RemoteAuthClient
+
+            self._remote_made = RemoteAuthClient(ctx.config, ctx.info.name, ctx.info.url_prefix, ctx.clock, ctx.log)
+        return self._remote_made
 
     def _auth(self, ctx: PluginContext) -> Auth:
         if self._made is None:
@@ -75,7 +88,7 @@ class AuthPlugin:
     def reactor_config_section(self) -> Iterable[ConfigSection]:
         yield ConfigSection(
             AuthConfig,
-            secrets=("data_key", "smtp.password"),
+            secrets=("data_key", "smtp.password", "internal_secret", "social.*.client_secret"),
             initial=('public_url = "http://127.0.0.1:8000"', 'jwt_issuer = "{public_url}/auth/v1"'),
             generate={"data_key": Generated("auth/data-key")},
             examples=(
@@ -85,7 +98,10 @@ class AuthPlugin:
         )
 
     @hookimpl
-    def reactor_schema(self) -> Iterable[SchemaBranch]:
+    def reactor_schema(self, ctx: PluginContext) -> Iterable[SchemaBranch]:
+        if ctx.config.url is not None:
+            return
+
         def tables() -> object:
             from reactor_auth.tables import metadata
 
@@ -95,6 +111,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_migrations(self, ctx: PluginContext) -> Iterable[MigrationStep]:
+        if ctx.config.url is not None:
+            return
         from reactor_auth.signing import STEP
 
         yield MigrationStep(STEP, self._auth(ctx).keys.ensure)
@@ -113,6 +131,10 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:
+        remote = self._remote(ctx)
+        if remote is not None:
+            yield ServiceProvider(AuthClient, lambda: remote)
+            return
         auth = self._auth(ctx)
 
         def client() -> AuthClient:
@@ -124,18 +146,26 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount | Fallback]:
+        if ctx.config.url is not None:
+            return ()
         from reactor_auth.http.mounts import mounts
 
         return mounts(self._auth(ctx))
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
+        if ctx.config.url is not None:
+            return
         from reactor_auth.openapi import document
 
-        yield OpenApiFragment(document(ctx.info.url_prefix))
+        internal = ctx.config.internal_secret is not None
+        yield OpenApiFragment(document(ctx.info.url_prefix, operators=ctx.operators.enabled, internal=internal))
 
     @hookimpl
     def reactor_identify(self, ctx: PluginContext, request: falcon.Request) -> Identity | None:
+        remote = self._remote_made
+        if remote is not None:
+            return remote.identify(request)
         credentials = self._credentials
         if credentials is None:
             from reactor_auth.http.credentials import Credentials
@@ -149,6 +179,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_background(self, ctx: PluginContext) -> Iterable[BackgroundService]:
+        if ctx.config.url is not None:
+            return
         auth = self._auth(ctx)
 
         def sweep(stop: StopSignal) -> None:
@@ -171,6 +203,10 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
+        remote = self._remote(ctx)
+        if remote is not None:
+            yield Probe("auth server", remote.probe)
+            return
         from reactor_auth import probes
 
         auth = self._auth(ctx)
@@ -182,6 +218,10 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:
+        remote = self._remote(ctx)
+        if remote is not None:
+            yield HealthCheck(remote.health)
+            return
         from reactor_auth import probes
 
         auth = self._auth(ctx)
@@ -189,6 +229,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_metrics(self, ctx: PluginContext) -> Iterable[MetricCollector]:
+        if ctx.config.url is not None:
+            return
         from reactor_auth.metrics import CACHED, KEY_AGE, KEYS_PUBLISHED, MAILS_WAITING
 
         auth = self._auth(ctx)
@@ -214,6 +256,8 @@ class AuthPlugin:
 
     @hookimpl
     def reactor_started(self, ctx: PluginContext) -> None:
+        if ctx.config.url is not None:
+            return
         import threading
 
         # A little later and in a thread of its own: neither the server's first answer nor the first sign-in waits for imports.

@@ -131,6 +131,10 @@ class Resolver:
         return identity, lacks_mfa and identity.org_id is not None
 
 
+def _scopes(claim: object) -> frozenset[str]:
+    return frozenset(map(str, claim)) if isinstance(claim, list) else frozenset()
+
+
 def _identity(verified: Verified, found: RawResult, *, named: bool) -> tuple[Identity, bool]:
     """Return the caller, and whether its role demands a second factor that its session lacks."""
     if not found.rows:
@@ -155,6 +159,7 @@ def _identity(verified: Verified, found: RawResult, *, named: bool) -> tuple[Ide
         org_id=None if org_id is None else org_id.decode(),
         org_role=None if role is None else role.decode(),
         permissions=frozenset(msgspec.json.decode(permissions, type=list[str])) if permissions else frozenset(),
+        scopes=_scopes(verified.claims.raw.get("scopes")),
         claims=_current(verified.claims.raw, amr, mfa_at),
         session_id=str(verified.session_id),
     )

@@ -7,8 +7,10 @@ from datetime import timedelta
 from reactor_auth.assembly import Auth
 from reactor_auth.config import LEEWAY_SECS
 from reactor_auth.queries import factors as factor_sql
+from reactor_auth.queries import identities as identities_sql
 from reactor_auth.queries import mail as mail_sql
 from reactor_auth.queries import oauth_codes as codes
+from reactor_auth.queries import operators as operators_sql
 from reactor_auth.queries import sweep as sql
 from reactor_auth.queries import verification as verification_sql
 from reactor_auth.queries.invitations import past as past_invitations
@@ -50,6 +52,8 @@ class Sweeper:
             mail_sql.finished(now - timedelta(days=config.mail.keep_days), STEP_ROWS),
             sql.expired_tokens(now, STEP_ROWS),
             sql.ended_sessions(unseen_since, revoked_before, STEP_ROWS),
+            operators_sql.old_entries(now - timedelta(days=self._auth.operator_rules.audit_retention_days), STEP_ROWS),
+            identities_sql.expired_states(now, STEP_ROWS),
             # A used code is kept for a while, so that presenting it again still ends the session it gave.
             *(codes.expired(table, now - timedelta(hours=1), STEP_ROWS) for table in codes.EXPIRING),
             factor_sql.over_challenges(now, STEP_ROWS),

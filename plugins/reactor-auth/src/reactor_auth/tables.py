@@ -282,4 +282,6 @@ known_agents = Table(
 # More tables of the same metadata; here at the end, because they refer to the ones above.
 from reactor_auth import tables_access as tables_access  # noqa: E402
 from reactor_auth import tables_factors as tables_factors  # noqa: E402
+from reactor_auth import tables_identities as tables_identities  # noqa: E402
 from reactor_auth import tables_oauth as tables_oauth  # noqa: E402
+from reactor_auth import tables_operators as tables_operators  # noqa: E402

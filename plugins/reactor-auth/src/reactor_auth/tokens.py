@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from reactor_auth.config import LEEWAY_SECS as LEEWAY_SECS
 from reactor_auth.config import AuthConfig
 from reactor_auth.errors import TokenExpired
 from reactor_auth.model import User
-from reactor_auth.signing import ALGORITHM, Signer, SigningKeys
+from reactor_auth.signing import ALGORITHM, Signer
 from reactor_kernel.api import Claims, Clock, InvalidCredential
 
 if TYPE_CHECKING:
@@ -66,10 +66,18 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
+class Verifiers(Protocol):
+    """Where public keys come from."""
+
+    def verifier(self, kid: str) -> RSAKey | None:
+        """Return the public key `kid`, or None for an unknown one."""
+        ...
+
+
 class AccessTokens:
     """Issues and verifies access tokens."""
 
-    def __init__(self, config: AuthConfig, keys: SigningKeys, clock: Clock) -> None:
+    def __init__(self, config: AuthConfig, keys: Verifiers, clock: Clock) -> None:
         self._config = config
         self._keys = keys
         self._clock = clock
@@ -82,13 +90,14 @@ class AccessTokens:
         amr: Sequence[str],
         orgs: Sequence[UUID],
         *,
+        scopes: Sequence[str] = (),
         not_after: datetime | None = None,
         extra: Mapping[str, Any] | None = None,
         mfa_at: datetime | None = None,
     ) -> tuple[str, datetime]:
         """Sign a token for a session that ends `not_after`; return it with the instant it expires.
 
-        `extra` holds further claims: other plugins' and those of an OAuth client.
+        `extra` holds further claims: other plugins' and those of an OAuth client; `scopes` are an operator's.
         """
         claims: dict[str, Any] = {
             **(extra or {}),
@@ -101,6 +110,8 @@ class AccessTokens:
         if user.default_org_id is not None:
             claims["default_org"] = str(user.default_org_id)
         claims["session_id"] = str(session_id)
+        if scopes:
+            claims["scopes"] = list(scopes)
         if mfa_at is not None:
             claims["mfa_at"] = int(mfa_at.timestamp())
         ttl_secs = self._config.access_ttl_secs

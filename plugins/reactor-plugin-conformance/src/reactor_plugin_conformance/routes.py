@@ -27,13 +27,14 @@ class RouteChecks(Subject):
                 yield route.method, route.path, Access(route.access), route.permission
 
     def test_every_route_lies_under_the_prefix(self, conformance_kernel: Kernel) -> None:
-        prefix = self.info.url_prefix
+        prefixes = (self.info.url_prefix, *self.info.extra_prefixes)
+        allowed = tuple(f"{prefix}/" for prefix in (*prefixes, "/.well-known"))
         outside = sorted(
             path
             for _, path, _, _ in self._routes(conformance_kernel)
-            if path != prefix and not path.startswith(f"{prefix}/") and not path.startswith("/.well-known/")
+            if path not in prefixes and not path.startswith(allowed)
         )
-        assert outside == [], f"these routes are not under {prefix}"
+        assert outside == [], f"these routes are not under {' or '.join(prefixes)}"
 
     def test_every_route_says_who_may_call_it(self, conformance_kernel: Kernel) -> None:
         # `Access(...)` raises for anything else; a plugin whose routes were lost would show none.

@@ -28,7 +28,7 @@ class RunningChecks(Subject):
     def test_without_the_database_probes_fail_and_health_says_so(
         self, kernel_factory: KernelFactory, reactor_postgres: TestPostgres
     ) -> None:
-        if self.branch() is None:
+        if self.branch(kernel_factory) is None:
             pytest.skip("the plugin has no schema")
         url = self.database_url(kernel_factory)
         kernel = self.boot(kernel_factory, database_url=url)

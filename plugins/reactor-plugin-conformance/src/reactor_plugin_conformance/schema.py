@@ -16,16 +16,16 @@ from reactor_plugin_conformance.subject import Subject
 class SchemaChecks(Subject):
     """The branch, from an empty database to the metadata."""
 
-    def _branch(self) -> SchemaBranch:
-        branch = self.branch()
+    def _branch(self, factory: KernelFactory) -> SchemaBranch:
+        branch = self.branch(factory)
         if branch is None:
             pytest.skip("the plugin has no schema")
         return branch
 
-    def test_the_branch_is_labelled_has_one_head_and_depends_on_nobody(self) -> None:
+    def test_the_branch_is_labelled_has_one_head_and_depends_on_nobody(self, kernel_factory: KernelFactory) -> None:
         from alembic.script import ScriptDirectory
 
-        branch = self._branch()
+        branch = self._branch(kernel_factory)
         assert branch.label == self.info.name, f"the branch must be labelled {self.info.name!r}, not {branch.label!r}"
         package = importlib.import_module(branch.package)
         assert package.__file__ is not None
@@ -41,7 +41,7 @@ class SchemaChecks(Subject):
         assert others == [], f"depends_on is not allowed, the kernel orders the branches: {others}"
 
     def test_an_empty_database_is_upgraded_and_the_second_run_does_nothing(self, kernel_factory: KernelFactory) -> None:
-        branch = self._branch()
+        branch = self._branch(kernel_factory)
         url = kernel_factory.empty_database_url()
         kernel = self.boot(kernel_factory, database_url=url)
         assert branch_revisions(kernel.migrate(dry_run=False).skipped, branch.label) != []
@@ -55,7 +55,7 @@ class SchemaChecks(Subject):
         from alembic.runtime.migration import MigrationContext
         from sqlalchemy.pool import NullPool
 
-        branch = self._branch()
+        branch = self._branch(kernel_factory)
         assert branch.metadata is not None, "SchemaBranch.metadata is missing, so nothing can be compared"
         url = self.database_url(kernel_factory)
         _, _, rest = url.partition("://")
@@ -80,7 +80,7 @@ class SchemaChecks(Subject):
     def test_nothing_is_made_outside_of_its_schema(self, kernel_factory: KernelFactory) -> None:
         import psycopg
 
-        self._branch()
+        self._branch(kernel_factory)
         others = [plugin.info.schema for plugin in self.requires]  # type: ignore[attr-defined]
         allowed = [self.info.schema, "_reactor_kernel", *others]
         with psycopg.connect(self.database_url(kernel_factory)) as connection:

@@ -62,10 +62,12 @@ class Subject:
         found: ConfigSection | None = self._only("reactor_config_section")
         return found
 
-    def branch(self) -> SchemaBranch | None:
-        """Return the declared schema branch, if any."""
-        found: SchemaBranch | None = self._only("reactor_schema")
-        return found
+    def branch(self, factory: KernelFactory) -> SchemaBranch | None:
+        """Return the schema branch that a kernel collects from the plugin, if any."""
+        kernel = self.boot(factory, until=Stage.COLLECTED)
+        found = [owned.item for owned in kernel.collected.branches if owned.plugin.name == self.info.name]
+        assert len(found) <= 1, f"reactor_schema yields {len(found)} contributions; at most one is allowed"
+        return found[0] if found else None
 
     def declared(self, hook: str) -> list[Any]:
         """Call one of the plugin's hooks that take no context."""

@@ -10,6 +10,7 @@ from reactor_auth.assembly import Auth
 from reactor_auth.http import render
 from reactor_auth.http.browser_forms import EXPIRED_FORM, BrowserForms, form_of, query_of
 from reactor_auth.http.sign_in_steps import SignInSteps
+from reactor_auth.http.social_routes import begin_social
 from reactor_auth.oauth_errors import CannotRedirect, RefusedRequest
 from reactor_auth.oauth_model import AuthorizationRequest
 from reactor_auth.pages import views
@@ -45,7 +46,13 @@ class AuthorizeResource:
         self._iss = issuer if issuer.startswith(("https://", "http://")) else None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Show the first form that is needed, or answer at once where the browser has signed in."""
+        """Show the first form that is needed, or answer at once where the browser has signed in.
+
+        With `provider` in the query this begins a sign-in with another provider, for no client.
+        """
+        if req.get_param("provider"):
+            begin_social(self._auth, req, resp)
+            return
         self._answer(req, resp, None)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:

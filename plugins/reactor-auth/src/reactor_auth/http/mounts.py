@@ -13,9 +13,11 @@ from reactor_auth.http import (
     client_routes,
     device_routes,
     factor_routes,
+    internal_routes,
     invitation_routes,
     key_routes,
     openid_routes,
+    operator_routes,
     org_routes,
     outbox_routes,
     passkey_routes,
@@ -24,11 +26,44 @@ from reactor_auth.http import (
     rotation_routes,
     session_list_routes,
     session_routes,
+    social_routes,
     user_routes,
     verify_routes,
 )
 from reactor_auth.http.admin_mounts import admin_mounts
 from reactor_kernel.api import Access, MethodRule, Mount
+
+OPS_PREFIX = "/_ops/v1"
+
+
+def operator_mounts(auth: Auth) -> Iterator[Mount]:
+    """Yield the operators' surface twice, where `[ops]` allows it; its resources check their callers themselves."""
+    if not auth.operator_rules.enabled:
+        return
+    resources: dict[str, object] = {
+        "/operators/status": operator_routes.OperatorStatusResource(auth),
+        "/operators/bootstrap": operator_routes.OperatorBootstrapResource(auth),
+        "/operators/promote": operator_routes.OperatorPromoteResource(auth),
+        "/operators/demote": operator_routes.OperatorDemoteResource(auth),
+    }
+    for path, resource in resources.items():
+        for prefix in (auth.prefix, OPS_PREFIX):
+            yield Mount(f"{prefix}{path}", resource, access=Access.PUBLIC)
+    yield Mount(f"{OPS_PREFIX}/audit", operator_routes.OperatorAuditResource(auth), access=Access.PUBLIC)
+
+
+def internal_mounts(auth: Auth) -> Iterator[Mount]:
+    """Yield the internal routes where there is a secret for them; it stands beside a user's credential, so they check it."""
+    if auth.config.internal_secret is None:
+        return
+    secret = internal_routes.InternalSecret(auth.config.internal_secret)
+    resolve = internal_routes.ResolveContextResource(auth, secret)
+    yield Mount("/_internal/resolve_ctx", resolve, access=Access.PUBLIC)
+    yield Mount(f"{auth.prefix}/_internal/resolve_ctx", resolve, access=Access.PUBLIC)
+    service_token = internal_routes.ServiceTokenResource(auth, secret)
+    yield Mount(f"{auth.prefix}/_internal/service_token", service_token, access=Access.PUBLIC)
+    user = internal_routes.InternalUserResource(auth, secret)
+    yield Mount(f"{auth.prefix}/users/{{user_id}}", user, access=Access.PUBLIC)
 
 
 def mounts(auth: Auth) -> Iterator[Mount]:
@@ -54,6 +89,9 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/recover": account_routes.ResetRequestResource(auth, empty=True),
         "/reset": account_routes.ResetPageResource(auth),
         "/otp": account_routes.OtpResource(auth),
+        "/callback": social_routes.CallbackResource(auth),
+        "/callback/{provider}": social_routes.CallbackResource(auth),
+        "/providers": social_routes.ProvidersResource(auth),
         "/.well-known/jwks.json": keys,
         "/.well-known/openid-configuration": discovery,
         "/authorize": authorize_routes.AuthorizeResource(auth),
@@ -85,6 +123,9 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/user/sessions": session_list_routes.SessionsResource(auth),
         "/user/sessions/{session_id}": session_list_routes.SessionResource(auth),
         "/user/export": account_routes.ExportResource(auth),
+        "/user/identities": social_routes.IdentitiesResource(auth),
+        "/user/identities/{identity}": social_routes.IdentityResource(auth),
+        "/user/identities/{identity}/link": social_routes.LinkResource(auth),
         "/orgs": org_routes.OrgsResource(auth),
         "/orgs/{ref}": org_routes.OrgResource(auth),
         "/orgs/{ref}/roles": role_routes.RolesResource(auth),
@@ -127,3 +168,5 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         yield Mount(f"{prefix}{path}", resource, access=Access.USER)
     yield Mount(f"{prefix}/_admin/outbox", outbox_routes.OutboxResource(auth), access=Access.ADMIN)
     yield from admin_mounts(auth)
+    yield from operator_mounts(auth)
+    yield from internal_mounts(auth)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "auth_0007"
-down_revision = "auth_0005"
+down_revision = "auth_0006"
 branch_labels = None
 depends_on = None
 

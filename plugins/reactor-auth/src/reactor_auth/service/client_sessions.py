@@ -29,7 +29,7 @@ def open_session(
     """Open a session for a client. `amr` says how the client proved itself, beside how the user did."""
     grant = sessions.open(tx, user, (*amr, *sign_in.amr), origin, mfa_at=sign_in.mfa_at)
     binding = Binding(client.client_id, scopes, sign_in.amr, sign_in.auth_time)
-    bound = bindings.bind(tx, grant.session_id, user.id, client, binding)
+    bound = bindings.bind(tx, grant.session_id, user.id, client, binding, sessions.platform)
     if may_refresh(client, scopes):
         return replace(grant, bound=bound)
     tx.execute(sql.drop_refresh_tokens(grant.session_id))

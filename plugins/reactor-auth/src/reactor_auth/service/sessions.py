@@ -27,6 +27,7 @@ from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
 from reactor_auth.service import bindings
 from reactor_auth.service.bindings import Bound, Presenter
+from reactor_auth.service.platform import PlatformScopes
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.session_life import SessionLife
 from reactor_auth.signing import Signer, SigningKeys
@@ -54,6 +55,9 @@ class Grant:
     bound: Bound = field(default_factory=Bound)
     mfa_at: datetime | None = None
     mfa_required: bool = False
+    # An operator's, where the session is bound to no client; the access token does not outlive them.
+    scopes: tuple[str, ...] = ()
+    scopes_end: datetime | None = None
 
 
 class Sessions:
@@ -73,10 +77,12 @@ class Sessions:
         lockout: Lockout,
         metrics: AuthMetrics,
         *,
+        platform: PlatformScopes,
         claims: Callable[[User], Mapping[str, Any]] | None = None,
         opened: Callable[[Tx, User, Origin], None] | None = None,
     ) -> None:
         """Make the service; `claims` are added to a user's access tokens, `opened` hears of each new session."""
+        self.platform = platform
         self._config = config
         self._db = db
         self._clock = clock
@@ -111,7 +117,7 @@ class Sessions:
             tx, "session.created", origin, actor=user.id, resource=f"session:{session_id}", amr=list(amr)
         )
         self._opened(tx, user, origin)
-        return self._grant(tx, user, session_id, amr, mfa_at, refresh_token, ends_at)
+        return self._grant(tx, user, session_id, amr, mfa_at, refresh_token, ends_at, now)
 
     def step_up(self, tx: Tx, user: User, session_id: UUID, method: str) -> Grant:
         """Note that a second factor was verified in a session, with a further chain of refresh tokens for it.
@@ -125,7 +131,8 @@ class Sessions:
             raise SessionRevoked
         self._changes.announce(tx, changes.session(session_id))
         refresh_token = self._add_token(tx, uuid7(), session_id, now, ends_at)
-        return self._grant(tx, user, session_id, tuple(row.amr), now, refresh_token, ends_at)
+        bound = bindings.of_session(tx, session_id, user.id, self.platform)
+        return self._grant(tx, user, session_id, tuple(row.amr), now, refresh_token, ends_at, row.created_at, bound)
 
     def step_down(self, tx: Tx, user_id: UUID, *, keep: UUID | None = None) -> None:
         """Make all of a user's sessions, or all but `keep`, forget that a second factor was verified in them."""
@@ -141,8 +148,10 @@ class Sessions:
         mfa_at: datetime | None,
         refresh_token: str,
         ends_at: datetime | None,
+        signed_in_at: datetime,
         bound: Bound | None = None,
     ) -> Grant:
+        scopes, scopes_end = self.platform.of_session(tx, user.id, signed_in_at)
         return Grant(
             user,
             session_id,
@@ -154,20 +163,27 @@ class Sessions:
             bound=bound or Bound(),
             mfa_at=mfa_at,
             mfa_required=mfa_at is None and bool(tx.execute(factor_sql.enrolled(user.id)).scalar_one()),
+            scopes=scopes,
+            scopes_end=scopes_end,
         )
 
     def tokens(self, grant: Grant, signer: Signer) -> Tokens:
         """Sign the access token of a grant."""
         now = self._clock.now()
+        # A client gets the platform scopes that it asked for; they are among the claims of its binding.
+        scopes, scopes_end = (
+            (grant.scopes, grant.scopes_end) if grant.bound.binding is None else ((), grant.bound.ends_at)
+        )
         access_token, expires_at = self._tokens.issue(
             signer,
             grant.user,
             grant.session_id,
             grant.amr,
             grant.orgs,
-            not_after=grant.session_ends_at,
+            not_after=_earliest(grant.session_ends_at, scopes_end),
             extra={**grant.claims, **grant.bound.claims},
             mfa_at=grant.mfa_at,
+            scopes=scopes,
         )
         seconds = max(0, int((expires_at - now).total_seconds()))
         return Tokens(access_token, grant.refresh_token, expires_at, seconds, grant.bound.binding, grant.mfa_required)
@@ -199,7 +215,7 @@ class Sessions:
         if over is not None:
             self.end(tx, row.id, [row.session_id], over, origin, now)
             return SessionRevoked()
-        bound = bindings.for_refresh(tx, row.session_id, row.id, presenter)
+        bound = bindings.for_refresh(tx, row.session_id, row.id, presenter, self.platform)
         if isinstance(bound, ReactorError):
             return bound
         successor = None
@@ -218,8 +234,9 @@ class Sessions:
             return TooManyAttempts(wait)
         if successor is None:
             successor = self._replace(tx, row, origin, now)
-        ends_at = self._life.ends_at(row.session_created_at)
-        return self._grant(tx, user_of(row), row.session_id, tuple(row.amr), row.mfa_at, successor, ends_at, bound)
+        since, mfa_at = row.session_created_at, row.mfa_at
+        ends_at = self._life.ends_at(since)
+        return self._grant(tx, user_of(row), row.session_id, tuple(row.amr), mfa_at, successor, ends_at, since, bound)
 
     def _replace(self, tx: Tx, row: Row[Any], origin: Origin, now: datetime) -> str:
         successor_id = uuid7()
@@ -315,3 +332,7 @@ class Sessions:
 
 def _purpose(token_id: UUID) -> str:
     return f"refresh_successor:{token_id}"
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

@@ -1,0 +1,137 @@
+"""Platform operators: who they are, how they come to be, and what they did (contract kernel.md §4.6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from reactor_auth import emails
+from reactor_auth.audit import AuditLog
+from reactor_auth.errors import UserDisabled, UserNotFound
+from reactor_auth.model import Caller
+from reactor_auth.operators_model import Entry, LogPage
+from reactor_auth.queries import operators as sql
+from reactor_auth.queries import users as user_sql
+from reactor_auth.service.sessions import Sessions
+from reactor_kernel.api import Clock, Database, Forbidden, ReactorError, Tx, Unauthenticated, ValidationError
+
+
+class LastOperator(Forbidden):
+    """The platform must keep at least one operator."""
+
+    code = "last_operator"
+    hint = "Promote somebody else first."
+
+
+class Operators:
+    """Makes and unmakes operators, and keeps their log."""
+
+    def __init__(self, db: Database, clock: Clock, audit: AuditLog, sessions: Sessions) -> None:
+        self._db = db
+        self._clock = clock
+        self._audit = audit
+        self._sessions = sessions
+
+    def count(self, entry: Entry) -> int:
+        """Return how many operators there are."""
+        with self._db.begin() as tx:
+            found: int = tx.execute(sql.count()).scalar_one()
+            self._log(tx, entry)
+        return found
+
+    def bootstrap(self, email: str, entry: Entry) -> UUID:
+        """Make the first operator.
+
+        Raises:
+            ValidationError: there is one already, also where two callers try at once.
+            UserNotFound, UserDisabled
+        """
+        with self._db.begin() as tx:
+            tx.execute(sql.lock())
+            if tx.execute(sql.count()).scalar_one():
+                raise ValidationError(
+                    "there are operators already", hint="An operator promotes others: POST /auth/v1/operators/promote."
+                )
+            return self._grant(tx, email, entry, by=None)
+
+    def promote(self, email: str, caller: Caller, entry: Entry) -> UUID:
+        """Make somebody an operator; fine where it is one.
+
+        Raises:
+            UserNotFound, UserDisabled
+        """
+        with self._db.begin() as tx:
+            tx.execute(sql.lock())
+            return self._grant(tx, email, entry, by=caller.user_id)
+
+    def demote(self, email: str, caller: Caller, entry: Entry) -> UUID:
+        """Take the role away and end the user's sessions, whose tokens still name its scopes.
+
+        Raises:
+            UserNotFound: no such user, or it is no operator.
+            LastOperator
+        """
+        with self._db.begin() as tx:
+            tx.execute(sql.lock())
+            user = self._user(tx, email)
+            if tx.execute(sql.membership(user.id)).one_or_none() is None:
+                raise UserNotFound("there is no operator with this e-mail address")
+            now = self._clock.now()
+            tx.execute(sql.revoke(user.id, now))
+            if not tx.execute(sql.count()).scalar_one():
+                raise LastOperator
+            self._sessions.revoke(tx, user.id, "operator_demoted", entry.origin)
+            self._audit.record(tx, "operator.revoked", entry.origin, actor=caller.user_id, resource=f"user:{user.id}")
+            self._log(tx, replace(entry, resource_id=user.id))
+            return UUID(str(user.id))
+
+    def log_page(self, limit: int, offset: int, actor: UUID | None, entry: Entry) -> LogPage:
+        """Read the audit log, newest first."""
+        with self._db.begin() as tx:
+            rows = list(tx.execute(sql.entries(limit, offset, actor)).all())
+            total: int = tx.execute(sql.count_entries(actor)).scalar_one()
+            self._log(tx, entry)
+        return LogPage(rows, total)
+
+    def note_refusal(self, entry: Entry, refusal: ReactorError) -> None:
+        """Write down that something was refused, or failed."""
+        denied = isinstance(refusal, (Unauthenticated, Forbidden)) and not isinstance(refusal, LastOperator)
+        with self._db.begin() as tx:
+            self._log(tx, entry, "denied" if denied else "error", {"code": refusal.error_code})
+
+    def _grant(self, tx: Tx, email: str, entry: Entry, *, by: UUID | None) -> UUID:
+        user = self._user(tx, email)
+        if user.disabled_at is not None:
+            raise UserDisabled
+        if tx.execute(sql.grant(user.id, by, self._clock.now())).one_or_none() is not None:
+            self._audit.record(tx, "operator.granted", entry.origin, actor=by, resource=f"user:{user.id}")
+        self._log(tx, replace(entry, resource_id=user.id))
+        return UUID(str(user.id))
+
+    def _user(self, tx: Tx, email: str) -> Any:
+        row = tx.execute(user_sql.by_email(emails.demand(email))).one_or_none()
+        if row is None:
+            raise UserNotFound
+        return row
+
+    def _log(self, tx: Tx, entry: Entry, status: str = "success", details: dict[str, Any] | None = None) -> None:
+        now: datetime = self._clock.now()
+        tx.execute(
+            sql.insert_entry(
+                {
+                    "ts": now,
+                    "actor_user_id": entry.actor,
+                    "actor_ip": entry.origin.address,
+                    "actor_user_agent": entry.origin.user_agent,
+                    "action": entry.action,
+                    "scope_used": entry.scope,
+                    "resource_type": None if entry.resource_id is None else "user",
+                    "resource_id": None if entry.resource_id is None else str(entry.resource_id),
+                    "status": status,
+                    "details": details or {},
+                    "step_up_used": entry.step_up_used,
+                }
+            )
+        )
