@@ -5,13 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
+
+# The fakes are no package of ours to install; scenario tests reach them the same way.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fakes.second_factors import begin_app, enrol
+
+__all__ = ["begin_app", "enrol"]
 
 PASSWORD = "correct horse"
 CALLBACK = "http://localhost:7777/callback"

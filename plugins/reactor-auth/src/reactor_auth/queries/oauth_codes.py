@@ -99,6 +99,19 @@ def end_browsers_of(user_id: UUID) -> Delete:
     return delete(browser_sessions).where(browser_sessions.c.user_id == user_id)
 
 
+def end_pending_of(user_id: UUID) -> tuple[Delete, Delete]:
+    """Forget the codes and the approved devices of a user that wait to become sessions.
+
+    Codes that were used stay: they tell a second use. Whoever is exchanging one holds its row, so that what comes of it
+    is there to be ended once these statements are through.
+    """
+    codes, devices = authorization_codes.c, device_codes.c
+    return (
+        delete(authorization_codes).where(codes.user_id == user_id, codes.used_at.is_(None)),
+        delete(device_codes).where(devices.user_id == user_id, devices.status == "approved"),
+    )
+
+
 def insert_device(values: dict[str, Any]) -> Insert:
     """Store a device's codes by their hashes."""
     return insert(device_codes).values(**values)

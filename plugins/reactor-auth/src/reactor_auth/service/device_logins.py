@@ -195,7 +195,8 @@ class Devices:
         tx.execute(sql.change_device(row.id, polled_at=now))
         if row.status == "pending":
             return AuthorizationPending()
-        found = tx.execute(user_sql.by_id(row.user_id, lock=True)).one_or_none()
+        # Without a lock: whoever ends the user's sessions has locked the user and waits for the device's row.
+        found = tx.execute(user_sql.by_id(row.user_id)).one_or_none()
         if found is None:
             return UserNotFound()
         if found.disabled_at is not None:

@@ -135,7 +135,11 @@ class Sessions:
         return self._grant(tx, user, session_id, tuple(row.amr), now, refresh_token, ends_at, row.created_at, bound)
 
     def step_down(self, tx: Tx, user_id: UUID, *, keep: UUID | None = None) -> None:
-        """Make all of a user's sessions, or all but `keep`, forget that a second factor was verified in them."""
+        """Make all of a user's sessions, or all but `keep`, forget that a second factor was verified in them.
+
+        The user's browsers must sign in anew.
+        """
+        self._end_browsers(tx, user_id)
         ids = tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep)).scalars().all()
         self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
 
@@ -295,14 +299,19 @@ class Sessions:
     ) -> int:
         """Revoke live sessions of a user: all, `only` one, or all but `keep`; return how many ended.
 
-        Unless it is `only` one, the user's browsers must sign in anew as well.
+        Unless it is `only` one, the user's browsers must sign in anew as well, and codes and devices that wait are void.
         """
         if only is None:
-            tx.execute(browser_sql.end_browsers_of(user_id))
+            self._end_browsers(tx, user_id)
         ids = list(tx.execute(sql.lock_live(user_id, only=only, keep=keep)).scalars())
         if ids:
             self.end(tx, user_id, ids, reason, origin, self._clock.now())
         return len(ids)
+
+    def _end_browsers(self, tx: Tx, user_id: UUID) -> None:
+        tx.execute(browser_sql.end_browsers_of(user_id))
+        for statement in browser_sql.end_pending_of(user_id):
+            tx.execute(statement)
 
     def end(self, tx: Tx, user_id: UUID, ids: list[UUID], reason: str, origin: Origin, now: datetime) -> None:
         """End sessions of a user that the transaction has locked, and tell everybody."""
