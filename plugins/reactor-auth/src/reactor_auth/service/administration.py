@@ -18,6 +18,7 @@ from reactor_auth.permissions import OWNER
 from reactor_auth.queries import administration as sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.queries import verification as token_sql
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, DatabaseFault, Tx, uuid7
@@ -123,6 +124,9 @@ class Administration:
             self._sessions.revoke(tx, row.id, "disabled_by_admin", origin)
         elif "password_hash" in values:
             self._sessions.revoke(tx, row.id, "password_changed", origin)
+        if {"password_hash", "email", "disabled_at"} & values.keys():
+            # Links that were mailed before must not undo what the administrator did.
+            tx.execute(token_sql.retire_of_user(row.id, None, self._clock.now()))
         tx.publish("auth.user.updated", UserUpdated(str(row.id), changed))
         self._changes.announce(tx, changes.user(row.id))
 

@@ -24,14 +24,19 @@ from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Caller, OrgSummary, ProfileChange, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.permissions import OWNER
+from reactor_auth.purposes import Purpose
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as sql
+from reactor_auth.queries import verification as token_sql
 from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_auth.service.sign_in_guard import SignInGuard
 from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx
+
+# Everything but the confirmation of the present address.
+_LINKS = tuple(purpose.word for purpose in Purpose if purpose is not Purpose.SIGNUP)
 
 
 class Profiles:
@@ -121,6 +126,9 @@ class Profiles:
                 raise InvalidCredentials("the password was changed meanwhile")
             if change.default_org is not None and change.default_org.org_id is not None:
                 _demand_membership(tx, change.default_org.org_id, caller.user_id)
+            if change.password is not None:
+                # Links that somebody else had sent, to another address for instance, must not outlive the old password.
+                tx.execute(token_sql.retire_of_user(caller.user_id, _LINKS, self._clock.now()))
             if wanted_email is not None:
                 self._wish_email(tx, user_of(current), wanted_email)
             if values:

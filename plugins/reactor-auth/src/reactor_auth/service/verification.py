@@ -25,6 +25,7 @@ from reactor_auth.model import Origin, Tokens, User
 from reactor_auth.passwords import Passwords
 from reactor_auth.purposes import Purpose
 from reactor_auth.queries import users as sql
+from reactor_auth.queries import ways_in
 from reactor_auth.service.letters import Letters
 from reactor_auth.service.one_time import OneTimeTokens
 from reactor_auth.service.rows import user_of
@@ -168,8 +169,11 @@ class Verification:
         if user.email_verified:
             return user
         # Whoever chose the password has never shown that the address is theirs; whoever reads it must not share the
-        # account with them.
+        # account with them, so whatever else they prepared to come back by is shut as well.
         self._sessions.revoke(tx, user.id, "password_changed", origin)
+        self._tokens.retire(tx, user.id, [Purpose.EMAIL_CHANGE])
+        for statement in ways_in.shut(user.id, self._clock.now()):
+            tx.execute(statement)
         user = self._set(tx, user, {"email_verified": True, "password_hash": None})
         self._record(tx, "user.verified", user, origin, password="removed")
         self._announce(tx, user, "email_verified", "password")
