@@ -210,6 +210,23 @@ def test_signing_up_on_the_page(api, browser, cli, sent_back, page_of):
     assert taken.status_code == 409
 
 
+class TestWithConfirmedAddressesOnly:
+    @pytest.fixture
+    def auth_config(self, auth_config):
+        auth_config["require_verified_email"] = True
+        auth_config["smtp"] = {"host": "127.0.0.1", "port": 9, "from": "reactor@example.com"}
+        return auth_config
+
+    def test_the_page_does_not_tell_which_addresses_are_taken(self, api, browser, other_browser, cli, page_of):
+        seen = []
+        for visitor in (browser, other_browser):
+            page = visitor.submit(visitor.get("/authorize", **cli.request()), "signup_page")
+            answer = visitor.submit(page, "signup", email="new@example.com", password=f"horse of {len(seen)} kinds")
+            seen.append((answer.status_code, page_of(answer).problem, sorted(answer.headers)))
+        assert seen[0] == seen[1]
+        assert seen[0][:2] == (403, "The e-mail address has not been confirmed yet.")
+
+
 def test_a_code_gives_tokens_once_and_its_second_use_ends_them(api, ann, browser, cli, sent_back):
     hint = "Start over at /auth/v1/authorize."
     refusal = "The authorization code is unknown, used, expired, or belongs to another request."

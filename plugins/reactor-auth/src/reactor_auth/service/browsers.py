@@ -9,6 +9,7 @@ from uuid import UUID
 from reactor_auth import limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
+from reactor_auth.errors import EmailNotVerified
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Scope, Tokens, User
 from reactor_auth.oauth_model import Browser, SignIn
@@ -99,11 +100,13 @@ class Browsers:
 
         Raises:
             SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
+            EmailNotVerified: the address must be confirmed first; also where it is taken, which only its owner is told.
         """
         signed_up: tuple[User, Tokens | None] = self._accounts.sign_up(email, password, {}, origin)
-        if signed_up[1] is not None:
-            # A browser needs no tokens; clients get their own.
-            self._sessions.log_out_by_token(signed_up[1].refresh_token, Scope.LOCAL, origin)
+        if signed_up[1] is None:
+            raise EmailNotVerified
+        # A browser needs no tokens; clients get their own.
+        self._sessions.log_out_by_token(signed_up[1].refresh_token, Scope.LOCAL, origin)
         return self.sign_in(email, password, origin)
 
     def step_up(self, browser: Browser, user: User, code: str, origin: Origin) -> bool:
