@@ -16,7 +16,7 @@ from reactor_auth.model import Binding
 from reactor_auth.oauth_errors import InvalidScope
 from reactor_auth.oauth_model import Client
 from reactor_auth.queries import oauth_clients as sql
-from reactor_auth.service.clients import find_in
+from reactor_auth.service.clients import BUILT_IN, find_in
 from reactor_auth.service.platform import PlatformScopes
 from reactor_kernel.api import ReactorError, Tx, grants
 
@@ -56,6 +56,12 @@ def of_session(tx: Tx, session_id: UUID, user_id: UUID, platform: PlatformScopes
     if client is None:
         raise SessionRevoked
     return _bound(tx, user_id, client, _still_given(client, row), platform)
+
+
+def is_of_application(tx: Tx, session_id: UUID) -> bool:
+    """Tell whether a session was opened for a registered client; the built-in ones are the user too."""
+    row = tx.execute(sql.binding(session_id)).one_or_none()
+    return row is not None and row.client_id not in BUILT_IN
 
 
 def for_refresh(

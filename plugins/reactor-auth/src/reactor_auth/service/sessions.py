@@ -14,7 +14,14 @@ from reactor_auth import changes
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
-from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, TooManyAttempts, UserDisabled
+from reactor_auth.errors import (
+    InvalidRefreshToken,
+    PermissionDenied,
+    RefreshTokenReuse,
+    SessionRevoked,
+    TooManyAttempts,
+    UserDisabled,
+)
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
 from reactor_auth.lockout import Lockout
@@ -272,11 +279,21 @@ class Sessions:
             self._revoke_scope(tx, caller.user_id, caller.session_id, scope, caller.origin)
 
     def log_out_by_token(self, refresh_token: str, scope: Scope, origin: Origin) -> None:
-        """End the session a refresh token belongs to; fine where it has ended. Raises InvalidRefreshToken."""
+        """End the session a refresh token belongs to; fine where it has ended, which ends no others.
+
+        Raises:
+            InvalidRefreshToken
+            PermissionDenied: it belongs to an application, which wants to end more than its own session.
+        """
         with self._db.begin() as tx:
             row = tx.execute(sql.session_of(digest(refresh_token))).one_or_none()
             if row is None:
                 raise InvalidRefreshToken
+            if scope is not Scope.LOCAL:
+                if bindings.is_of_application(tx, row.session_id):
+                    raise PermissionDenied("an application may end its own session only; leave scope out")
+                if row.revoked_at is not None:
+                    return
             self._revoke_scope(tx, row.user_id, row.session_id, scope, origin)
 
     def _revoke_scope(self, tx: Tx, user_id: UUID, session_id: UUID | None, scope: Scope, origin: Origin) -> None:

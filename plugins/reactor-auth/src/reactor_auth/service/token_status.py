@@ -9,6 +9,7 @@ from uuid import UUID
 
 from reactor_auth.client_tokens import CLIENT, SCOPE
 from reactor_auth.config import AuthConfig
+from reactor_auth.delegation import DELEGATED
 from reactor_auth.model import Origin
 from reactor_auth.oauth_errors import UnauthorizedClient
 from reactor_auth.oauth_model import CONFIDENTIAL, Client
@@ -99,7 +100,8 @@ class TokenStatus:
     def revoke(self, client: Client, token: str, origin: Origin) -> None:
         """End the session a token belongs to, with all of its tokens; fine for a token that is none.
 
-        Raises UnauthorizedClient where the token was issued to another client (RFC 7009 §2.1).
+        Raises UnauthorizedClient where the token was issued to another client (RFC 7009 §2.1), or is a delegated one: it may
+        do less than its session, so it cannot end it.
         """
         session_id, user_id = self._session_of(token)
         if session_id is None or user_id is None:
@@ -126,6 +128,8 @@ class TokenStatus:
                 verified = self._resolver.verify(token)
             except InvalidCredential:
                 return None, None
+            if DELEGATED in verified.claims.raw:
+                raise UnauthorizedClient("a delegated token ends by itself")
             return (verified.session_id, verified.user_id) if isinstance(verified, Verified) else (None, None)
         with self._db.begin(readonly=True) as tx:
             row = tx.execute(sql.session_of(digest(token))).one_or_none()
