@@ -441,7 +441,7 @@ class Auth:
         """Accounts at other providers."""
         from reactor_auth.service.identities import Identities
 
-        return Identities(self.config, self.db, self.clock, self.audit, self.extensions, self.letters)
+        return Identities(self.config, self.db, self.clock, self.audit, self.extensions, self.letters, self.step_up)
 
     @cached_property
     def social(self) -> Social:

@@ -109,11 +109,12 @@ def on_localhost(auth_config):
 
 
 @pytest.mark.usefixtures("without_mail", "on_localhost")
-def test_a_passkey_is_another_way_in(api, browser, register, authenticator, bearer):
+def test_a_passkey_is_another_way_in(api, browser, register, prove, authenticator, bearer):
     token = browser.sign_in("acme").token
     [identity] = api.call("GET", "/user/identities", token=token).json()
     assert api.call("DELETE", f"/user/identities/{identity['id']}", token=token).status_code == 403
     register(bearer(token), authenticator)
+    assert prove(bearer(token), authenticator).status_code == 200
     assert api.call("DELETE", f"/user/identities/{identity['id']}", token=token).status_code == 204
 
 
@@ -196,3 +197,18 @@ def test_limits_hold_for_strangers(kernel_factory, reactor_config, reactor_datab
     with httpx.Client(transport=transport, base_url="http://reactor.test") as client:
         seen = [client.get("/auth/v1/callback?state=x").status_code for _ in range(3)]
     assert seen == [400, 400, 429]
+
+
+def test_a_further_way_in_wants_the_second_factor(api, browser, acme, ann, enrol, frozen_clock):
+    link(api, browser, ann)
+    [found] = ann.get("/user/identities").json()
+    enrol(ann)
+    thief = api.sign_in("ann@example.com")
+    for answer in (
+        thief.post("/user/identities/github/link", {}),
+        thief.delete(f"/user/identities/{found['id']}"),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "mfa_required")
+    assert names(ann) == ["acme"]
+    assert ann.post("/user/identities/github/link", {}).status_code == 200
+    assert ann.delete(f"/user/identities/{found['id']}").status_code == 204

@@ -146,6 +146,8 @@ class LinkResource:
         caller = render.caller_of(req)
         wanted = bodies.read_json(req, LinkRequest) if req.content_length else LinkRequest()
         render.no_store(resp)
+        # A further way to sign in is as good as a new password.
+        self._auth.identities.demand_step_up(caller)
         begun = self._auth.social.begin(identity, wanted.redirect_to, caller.origin, caller)
         _keep(self._auth, resp, begun)
         resp.media = {"url": begun.url}

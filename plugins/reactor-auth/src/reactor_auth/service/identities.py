@@ -19,6 +19,7 @@ from reactor_auth.queries import passkeys as passkey_sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
+from reactor_auth.service.step_up import StepUp
 from reactor_auth.social.errors import (
     EmailRequired,
     IdentityExists,
@@ -53,6 +54,7 @@ class Identities:
         audit: AuditLog,
         extensions: Extensions,
         letters: Letters,
+        step_up: StepUp,
     ) -> None:
         self._config = config
         self._db = db
@@ -60,6 +62,7 @@ class Identities:
         self._audit = audit
         self._extensions = extensions
         self._letters = letters
+        self._step_up = step_up
 
     def of_user(self, user_id: UUID) -> list[LinkedIdentity]:
         """List a user's identities, oldest first."""
@@ -67,11 +70,17 @@ class Identities:
             found = tx.execute(sql.of_user(user_id)).all()
         return [LinkedIdentity(row.id, row.provider, row.email, row.created_at, row.last_used_at) for row in found]
 
+    def demand_step_up(self, caller: Caller) -> None:
+        """Raise MfaRequired where the account has a second factor that was not verified just now."""
+        with self._db.begin(readonly=True) as tx:
+            self._step_up.demand_if_enrolled(tx, caller)
+
     def remove(self, caller: Caller, identity_id: UUID) -> None:
         """Detach an identity from the caller.
 
         Raises:
             IdentityNotFound, LastSignInMethod
+            MfaRequired: the account's second factor was not verified just now.
         """
         with self._db.begin() as tx:
             # The lock on the user keeps two removals from taking the last two ways in at once.
@@ -81,6 +90,7 @@ class Identities:
             owned = {row.id for row in tx.execute(sql.of_user(caller.user_id))}
             if identity_id not in owned:
                 raise IdentityNotFound
+            self._step_up.demand_if_enrolled(tx, caller)
             if len(owned) == 1 and not self._has_other_way_in(tx, user):
                 raise LastSignInMethod
             provider = tx.execute(sql.delete_identity(caller.user_id, identity_id)).scalar_one()
