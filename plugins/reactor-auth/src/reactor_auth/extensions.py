@@ -42,6 +42,7 @@ RESERVED = frozenset(
         "may_act",
         "delegated",
         "client_id",
+        "client_org",
         "token_type",
         "user_id",
         "org_id",

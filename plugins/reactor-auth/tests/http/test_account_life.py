@@ -237,6 +237,11 @@ def test_a_deleted_account_is_erased_after_its_grace(frozen_clock, captured_even
     assert "erased on 2026-01-31" in mail["text"]
     taken = api.call("POST", "/signup", json={"email": "ann@example.com", "password": "correct horse"})
     assert taken.status_code == 409
+    api.sql(
+        "INSERT INTO _reactor_auth.ops_audit_log (ts, actor_user_id, actor_ip, actor_user_agent, action, status, details, "
+        "step_up_used) VALUES (now(), $1, '192.0.2.1', 'curl', 'operators.status', 'success', '{}', false)",
+        ann.id,
+    )
     frozen_clock.advance(days=29)
     sweeper.sweep(threading.Event())
     assert api.sql("SELECT count(*) FROM _reactor_auth.users") == [["2"]]
@@ -258,6 +263,10 @@ def test_a_deleted_account_is_erased_after_its_grace(frozen_clock, captured_even
         "SELECT DISTINCT ip, user_agent, details::text FROM _reactor_auth.audit_events WHERE actor_user_id = $1", ann.id
     )
     assert left == [[None, None, "{}"]]
+    operations = api.sql(
+        "SELECT actor_user_id::text, actor_ip::text, actor_user_agent FROM _reactor_auth.ops_audit_log"
+    )
+    assert operations == [[ann.id, None, None]]
     assert audit(api, ann.id)[-1] == "user.erased"
     assert [event.user_id for event in captured_events.of("auth.user.erased")] == [ann.id]
     assert bob.user["email"] == "bob@example.com"

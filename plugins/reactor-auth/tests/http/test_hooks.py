@@ -88,7 +88,15 @@ def test_a_plugin_adds_claims_that_follow_the_user(api):
 
 
 @pytest.mark.parametrize(
-    "claims", [[{"sub": "user_x"}], [{"plan": "twice"}], ["text"], [{"big": "x" * 3000}], [{"permissions": ["*"]}]]
+    "claims",
+    [
+        [{"sub": "user_x"}],
+        [{"plan": "twice"}],
+        ["text"],
+        [{"big": "x" * 3000}],
+        [{"permissions": ["*"]}],
+        [{"client_org": "0198a000-0000-7000-8000-000000000000"}],
+    ],
 )
 def test_claims_that_may_not_be_set_fail_the_sign_in_loudly(kernel, api, caplog, claims):
     import httpx

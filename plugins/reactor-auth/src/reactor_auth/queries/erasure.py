@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import literal
 
 from reactor_auth.tables import audit_events, mail_outbox, mail_requests, users, verification_tokens
 from reactor_auth.tables_access import invitations
+from reactor_auth.tables_operators import ops_audit_log
 
 
 def due(deleted_before: datetime) -> Select[Any]:
@@ -44,6 +45,12 @@ def blank_audit(user_id: UUID) -> Update:
     """Take what describes a person out of the audit rows of a user."""
     mine = or_(audit_events.c.actor_user_id == user_id, audit_events.c.resource == f"user:{user_id}")
     return update(audit_events).where(mine).values(ip=null(), user_agent=null(), details=literal({}, JSONB))
+
+
+def blank_operations(user_id: UUID) -> Update:
+    """Take what describes a person out of the operators' log; that an operator did something stays."""
+    mine = ops_audit_log.c.actor_user_id == user_id
+    return update(ops_audit_log).where(mine).values(actor_ip=null(), actor_user_agent=null())
 
 
 def remove(user_id: UUID) -> Delete:

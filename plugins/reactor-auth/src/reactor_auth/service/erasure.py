@@ -40,6 +40,7 @@ class Erasure:
                     for statement in sql.forget_address(row.email):
                         tx.execute(statement)
                 tx.execute(sql.blank_audit(row.id))
+                tx.execute(sql.blank_operations(row.id))
                 tx.execute(sql.remove(row.id))
                 self._audit.record(tx, "user.erased", NOBODY, actor=None, resource=f"user:{row.id}")
                 tx.publish("auth.user.erased", UserErased(str(row.id)))
