@@ -25,13 +25,16 @@ __all__ = ["authenticator", "begin_app", "enrol", "register"]
 
 APP = "https://app.example.com"
 PUBLIC = "http://127.0.0.1:8000"
+LOCALHOST = "http://localhost:8000"
 
 
 @pytest.fixture(scope="session")
 def running_acme() -> Iterator[FakeOidc]:
     provider = FakeOidc()
     with serving(provider.app) as provider.url:
-        provider.redirect_uris |= {f"{PUBLIC}/auth/v1/callback/{name}" for name in ("acme", "google")}
+        provider.redirect_uris |= {
+            f"{public}/auth/v1/callback/{name}" for name in ("acme", "google") for public in (PUBLIC, LOCALHOST)
+        }
         yield provider
 
 
@@ -88,8 +91,8 @@ class Browser:
         answer = httpx.get(url, follow_redirects=False)
         assert answer.status_code == 302, answer.text
         location = answer.headers["Location"]
-        assert location.startswith(PUBLIC)
-        return location.removeprefix(PUBLIC)
+        assert location.startswith((PUBLIC, LOCALHOST))
+        return location.removeprefix(PUBLIC).removeprefix(LOCALHOST)
 
     def arrive(self, path: str) -> Landing:
         """Visit the callback; return where the browser ends."""
