@@ -58,6 +58,9 @@ class Stage:
     def session_of(self, person: Any) -> str:
         return next(str(session["id"]) for session in person.get("/user/sessions").json() if session["current"])
 
+    def admin(self, method: str, path: str, json: Any = None) -> httpx.Response:
+        return self.api.call(method, f"/_admin{path}", token=ADMIN_TOKEN, json=json)
+
     def role(self, name: str) -> str:
         return str(self.api.role_id(self.org, name))
 
@@ -230,6 +233,42 @@ CHANGES: dict[str, Change] = {
     ),
     "POST /_admin/rotate-keys": Change(
         lambda s: s.api.call("POST", "/_admin/rotate-keys", token=ADMIN_TOKEN), ["signing_key.rotated"]
+    ),
+    # -- the admin token's -------------------------------------------------------------------------------------------
+    "POST /_admin/users": Change(
+        lambda s: s.admin("POST", "/users", {"email": f"made{s.number}@example.com", "password": PASSWORD}),
+        ["user.signup"],
+    ),
+    "PATCH /_admin/users/{user}": Change(
+        lambda s: s.admin("PATCH", f"/users/{s.other.id}", {"email_verified": True}), ["user.updated"]
+    ),
+    "DELETE /_admin/users/{user}": Change(
+        lambda s: s.admin("DELETE", f"/users/{s.other.id}"), ["session.revoked", "user.deleted"]
+    ),
+    "DELETE /_admin/users/{user}/sessions": Change(
+        lambda s: s.admin("DELETE", f"/users/{s.other.id}/sessions"), ["session.revoked"]
+    ),
+    "DELETE /_admin/users/{user}/sessions/{session_id}": Change(
+        lambda s: s.admin("DELETE", f"/users/{s.me.id}/sessions/{s.session_of(s.elsewhere)}"), ["session.revoked"]
+    ),
+    "POST /_admin/orgs": Change(
+        lambda s: s.admin("POST", "/orgs", {"name": "Made", "slug": f"made{s.number}", "owner": s.me.id}),
+        ["org.created", "member.joined"],
+    ),
+    "PATCH /_admin/orgs/{ref}": Change(
+        lambda s: s.admin("PATCH", f"/orgs/{s.slug}", {"name": "Renamed"}), ["org.updated"]
+    ),
+    "DELETE /_admin/orgs/{ref}": Change(lambda s: s.admin("DELETE", f"/orgs/{s.slug}"), ["org.deleted"]),
+    "POST /_admin/orgs/{ref}/members": Change(
+        lambda s: s.admin("POST", f"/orgs/{s.slug}/members", {"user_id": s.ready.id, "role": "member"}),
+        ["member.joined"],
+        lambda s: s.api.sign_up(f"third{s.number}@example.com"),
+    ),
+    "PATCH /_admin/orgs/{ref}/members/{user}": Change(
+        lambda s: s.admin("PATCH", f"/orgs/{s.slug}/members/{s.other.id}", {"role": "admin"}), ["member.role_changed"]
+    ),
+    "DELETE /_admin/orgs/{ref}/members/{user}": Change(
+        lambda s: s.admin("DELETE", f"/orgs/{s.slug}/members/{s.other.id}"), ["member.removed"]
     ),
     # -- mails and accounts ------------------------------------------------------------------------------------------
     "POST /verify": Change(
