@@ -165,11 +165,11 @@ def test_the_key_is_renewed_under_load_without_one_refusal(start_pair: Any, admi
     pair.sql("UPDATE _reactor_auth.signing_keys SET rotated_at = now() - interval '37 seconds' WHERE kid = %s", old)
     for node in pair.nodes:
         eventually(lambda node=node: published(node) == {new}, 30)
-    time.sleep(1)
     for client in clients:
+        # However slow the machine is, enough was asked to tell.
+        eventually(lambda client=client: client.calls > 20 or client.signed_out, 60)
         client.stop()
         assert client.signed_out == []
-        assert client.calls > 20
     assert pair.sql("SELECT private_key_pem FROM _reactor_auth.signing_keys WHERE kid = %s", old) == [("",)]
 
 

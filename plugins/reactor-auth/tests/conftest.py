@@ -134,7 +134,7 @@ class Api:
         return role_id
 
     def join(self, org: Mapping[str, Any], person: Person, role: str = "member") -> None:
-        """Make somebody a member; this version has no invitations yet."""
+        """Make somebody a member without an invitation."""
         self.sql(
             "INSERT INTO _reactor_auth.memberships (user_id, org_id, role_id, joined_at, updated_at) "
             "VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())",

@@ -132,8 +132,8 @@ def test_an_applications_token_reaches_there_what_its_scopes_name(kernel_factory
         return answer.status_code, answer.json()
 
     def token_of(*scopes):
-        made = ann.post("/oauth/clients", {"name": "Till", "redirect_uris": [], "scopes": list(scopes),
-                                           "grant_types": ["client_credentials"]}, org="acme")  # fmt: skip
+        made = ann.post("/oauth/clients", {"name": "Till", "scopes": list(scopes),
+                                           "grants": ["client_credentials"]}, org="acme")  # fmt: skip
         assert made.status_code == 201, made.text
         known = {name: made.json()[name] for name in ("client_id", "client_secret")}
         answer = api.call("POST", "/token", data={"grant_type": "client_credentials", **known})

@@ -203,8 +203,13 @@ def test_unknown_and_dormant_providers(api, browser):
     for name in ("nobody", "dormant", "../acme"):
         answer = browser.client.get("/auth/v1/authorize", params={"provider": name})
         api.refused(answer, 404, "provider_not_found", "There is no such sign-in provider.", hint=hint)
+    # Without a provider it is the page of Reactor's own clients.
     answer = browser.client.get("/auth/v1/authorize")
-    api.refused(answer, 400, "validation_error", "provider is required", fields={"provider": ["is required"]})
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (400, "text/html")
+    twice = browser.client.get("/auth/v1/authorize?provider=acme&provider=github")
+    api.refused(
+        twice, 400, "validation_error", "provider must be given once", fields={"provider": ["must be given once"]}
+    )
 
 
 def test_nothing_of_a_sign_in_is_logged(browser, caplog, acme):
