@@ -47,7 +47,7 @@ def _owner_of(table: Table) -> Column[Any] | None:
     if table is users:
         return None
     # An invitation is about the one who came by it, not about the one who sent it.
-    for name in ("user_id", "subject_user", "used_by", "owner_id"):
+    for name in ("user_id", "subject_user", "used_by"):
         column = table.c.get(name)
         if column is not None and any(key.column is users.c.id for key in column.foreign_keys):
             return column
