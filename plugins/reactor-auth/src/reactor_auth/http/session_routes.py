@@ -13,7 +13,7 @@ from reactor_auth.http.client_authentication import answered_as_wanted
 from reactor_auth.http.grants import GRANTS, sign_in
 from reactor_auth.model import Caller, Scope, Tokens
 from reactor_auth.oauth_errors import UnsupportedGrantType
-from reactor_kernel.api import Forbidden, ReactorError, Unauthenticated
+from reactor_kernel.api import Forbidden, PermissionDenied, ReactorError, Unauthenticated
 
 if TYPE_CHECKING:
     import falcon
@@ -116,6 +116,8 @@ class LogoutResource:
             return Unauthenticated("logging out needs an access token, or a refresh_token in the body")
         if ORG in identity.claims and identity.session_id is not None:
             # The session was opened for the application, so its token may end it, whatever else it may not do.
+            if scope is not Scope.LOCAL:
+                raise PermissionDenied("an application may end its own session only; leave scope out")
             caller = Caller(UUID(identity.user_id), UUID(identity.session_id), render.origin_of(req))
         else:
             caller = render.caller_of(req)

@@ -75,15 +75,6 @@ def binding(session_id: UUID) -> Select[Any]:
     return select(*oauth_sessions.c).where(oauth_sessions.c.session_id == session_id)
 
 
-def is_of_client(session_id: UUID) -> Select[Any]:
-    """Return a row where a session was opened for a registered client; the built-in ones act for their user in full."""
-    return (
-        select(oauth_sessions.c.session_id)
-        .join(oauth_clients, oauth_clients.c.client_id == oauth_sessions.c.client_id)
-        .where(oauth_sessions.c.session_id == session_id)
-    )
-
-
 def consent(user_id: UUID, client_id: str, *, lock: bool = False) -> Select[Any]:
     """Read what a user allowed a client."""
     statement = select(oauth_consents.c.scopes).where(

@@ -14,21 +14,13 @@ from reactor_auth import changes
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.config import AuthConfig
-from reactor_auth.errors import (
-    InvalidRefreshToken,
-    PermissionDenied,
-    RefreshTokenReuse,
-    SessionRevoked,
-    TooManyAttempts,
-    UserDisabled,
-)
+from reactor_auth.errors import InvalidRefreshToken, RefreshTokenReuse, SessionRevoked, TooManyAttempts, UserDisabled
 from reactor_auth.events import SessionRevoked as SessionRevokedEvent
 from reactor_auth.limits import Limit, RateLimiter
 from reactor_auth.lockout import Lockout
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
 from reactor_auth.queries import factors as factor_sql
-from reactor_auth.queries import oauth_clients as oauth_sql
 from reactor_auth.queries import oauth_codes as browser_sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
@@ -271,18 +263,12 @@ class Sessions:
         return self._sealer.open(row.successor_sealed, _purpose(row.token_id)).decode()
 
     def log_out(self, caller: Caller, scope: Scope) -> None:
-        """End the caller's session, all of the user's, or all but the caller's.
-
-        Raises PermissionDenied where an application would end more than its own session.
-        """
+        """End the caller's session, all of the user's, or all but the caller's."""
         with self._db.begin() as tx:
             self._revoke_scope(tx, caller.user_id, caller.session_id, scope, caller.origin)
 
     def log_out_by_token(self, refresh_token: str, scope: Scope, origin: Origin) -> None:
-        """End the session a refresh token belongs to; fine where it has ended.
-
-        Raises InvalidRefreshToken, and PermissionDenied where an application would end more than its own session.
-        """
+        """End the session a refresh token belongs to; fine where it has ended. Raises InvalidRefreshToken."""
         with self._db.begin() as tx:
             row = tx.execute(sql.session_of(digest(refresh_token))).one_or_none()
             if row is None:
@@ -290,12 +276,6 @@ class Sessions:
             self._revoke_scope(tx, row.user_id, row.session_id, scope, origin)
 
     def _revoke_scope(self, tx: Tx, user_id: UUID, session_id: UUID | None, scope: Scope, origin: Origin) -> None:
-        if (
-            scope is not Scope.LOCAL
-            and session_id is not None
-            and tx.execute(oauth_sql.is_of_client(session_id)).first()
-        ):
-            raise PermissionDenied("an application ends its own session only; leave scope out")
         if scope is Scope.GLOBAL:
             self.revoke(tx, user_id, "logout", origin)
         elif scope is Scope.OTHERS:
