@@ -52,8 +52,8 @@ class ClientsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Register a client; the secret of a confidential one is in this answer only."""
-        body = bodies.read_json(req, ClientCreate)
         caller = render.caller_of(req)
+        body = bodies.read_json(req, ClientCreate)
         registered, secret = self._auth.provider.registry.register(
             caller, _org(req, body.org_id), body.type, _change(body)
         )
@@ -74,8 +74,9 @@ class ClientResource:
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Change a client."""
+        caller = render.caller_of(req)
         change = _change(bodies.read_json(req, ClientPatch))
-        resp.media = client(self._auth.provider.registry.change(render.caller_of(req), client_id, change))
+        resp.media = client(self._auth.provider.registry.change(caller, client_id, change))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, client_id: str) -> None:
         """Delete a client and end its sessions."""

@@ -47,10 +47,11 @@ class FactorsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Enrol an authenticator app."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, FactorCreate)
         if body.factor_type != "totp":
             raise invalid_field("factor_type", "must be totp; a passkey is registered at /webauthn/register/start")
-        made = self._auth.factors.enrol(render.caller_of(req), name_of(body.friendly_name, "friendly_name"))
+        made = self._auth.factors.enrol(caller, name_of(body.friendly_name, "friendly_name"))
         render.no_store(resp)
         resp.status = "201 Created"
         resp.media = {"id": str(made.factor_id), "type": "totp", "totp": {"secret": made.secret, "uri": made.uri}}
@@ -76,10 +77,11 @@ class FactorVerifyResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, factor_id: str) -> None:
         """Verify a code of an authenticator app in the caller's session."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, CodeBody)
         row_id = bodies.uuid_of(factor_id, "factor_id")
         with counted(self._auth, "totp"):
-            done = self._auth.factors.verify(render.caller_of(req), row_id, body.code)
+            done = self._auth.factors.verify(caller, row_id, body.code)
         render.no_store(resp)
         resp.media = _stepped_up(done)
 
@@ -92,9 +94,10 @@ class RecoveryResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Use a recovery code in the place of a second factor."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, CodeBody)
         with counted(self._auth, "recovery_code"):
-            done = self._auth.factors.recover(render.caller_of(req), body.code)
+            done = self._auth.factors.recover(caller, body.code)
         render.no_store(resp)
         resp.media = _stepped_up(done)
 

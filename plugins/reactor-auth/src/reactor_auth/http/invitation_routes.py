@@ -43,10 +43,11 @@ class OrgInvitationsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Invite somebody."""
+        actor = render.actor_of(req)
         body = bodies.read_json(req, Invite)
         wanted = body.role_id if body.role_id is not None else body.role_id_camel
         role_id = None if wanted is None else bodies.uuid_of(wanted, "role_id")
-        invitation, link = self._auth.invitations.invite(render.actor_of(req), ref, body.email, role_id)
+        invitation, link = self._auth.invitations.invite(actor, ref, body.email, role_id)
         render.no_store(resp)
         resp.status = "201 Created"
         resp.media = {**shown(invitation), "invite_link": link}
@@ -97,11 +98,12 @@ class AcceptResource:
         self, req: falcon.Request, resp: falcon.Response, ref: str | None = None, invitation: str | None = None
     ) -> None:
         """Join, or without a caller say what signing up would join."""
+        caller = None if req.context.identity.kind is IdentityKind.ANONYMOUS else render.caller_of(req)
         token = invitation or _token(req)
-        if req.context.identity.kind is IdentityKind.ANONYMOUS:
+        if caller is None:
             resp.media = _answer("pending_signup", self._auth.invitations.look_up(token, render.origin_of(req)), None)
             return
-        found, member = self._auth.invitations.accept(render.caller_of(req), token)
+        found, member = self._auth.invitations.accept(caller, token)
         resp.media = {**render.member(member), **_answer("joined", found, str(member.user.id))}
 
 

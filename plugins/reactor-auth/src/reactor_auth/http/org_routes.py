@@ -36,9 +36,10 @@ class OrgsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make an organisation that the caller owns."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, bodies.OrgCreate)
         metadata = bodies.metadata_of(body.metadata)
-        org = self._auth.orgs.create(render.caller_of(req), body.name, body.slug, metadata)
+        org = self._auth.orgs.create(caller, body.name, body.slug, metadata)
         resp.status = "201 Created"
         resp.media = render.org(org)
 
@@ -57,6 +58,7 @@ class OrgResource:
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Change an organisation."""
+        actor = render.actor_of(req)
         body = bodies.read_json(req, bodies.OrgPatch)
         change = OrgChange(
             name=body.name,
@@ -64,7 +66,7 @@ class OrgResource:
             metadata=None if body.metadata is None else bodies.metadata_of(body.metadata),
             mfa_required_roles=None if body.mfa_required_roles is None else tuple(body.mfa_required_roles),
         )
-        resp.media = render.org(self._auth.orgs.change(render.actor_of(req), ref, change))
+        resp.media = render.org(self._auth.orgs.change(actor, ref, change))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Delete an organisation."""
@@ -126,13 +128,14 @@ class MemberResource:
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, ref: str, user_id: str) -> None:
         """Give a member another role."""
+        actor = render.actor_of(req)
         member_id = bodies.uuid_of(user_id, "user_id")
         body = bodies.read_json(req, bodies.MemberPatch)
         wanted = body.role_id if body.role_id is not None else body.role_id_camel
         if wanted is None:
             raise invalid_field("role_id", "is required")
         role_id = bodies.uuid_of(wanted, "role_id")
-        resp.media = render.member(self._auth.members.set_role(render.actor_of(req), ref, member_id, role_id))
+        resp.media = render.member(self._auth.members.set_role(actor, ref, member_id, role_id))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str, user_id: str) -> None:
         """Remove a member."""

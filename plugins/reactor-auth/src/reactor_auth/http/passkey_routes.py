@@ -55,8 +55,9 @@ class RegisterStartResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Return the options for `navigator.credentials.create()`."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, RegisterStart)
-        resp.media = _begun(self._auth.passkeys.begin(render.caller_of(req), name_of(body.name, "name")))
+        resp.media = _begun(self._auth.passkeys.begin(caller, name_of(body.name, "name")))
 
 
 class RegisterFinishResource:
@@ -67,9 +68,10 @@ class RegisterFinishResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store a passkey."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, Finish)
         name = name_of(body.name, "name")
-        row_id, codes = self._auth.passkeys.finish(render.caller_of(req), body.ceremony_id(), body.credential, name)
+        row_id, codes = self._auth.passkeys.finish(caller, body.ceremony_id(), body.credential, name)
         render.no_store(resp)
         resp.media = with_codes({"credential_id": str(row_id), "message": "The passkey is registered."}, codes)
 
@@ -93,8 +95,8 @@ class AuthenticateFinishResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Verify a passkey in the caller's session."""
-        body = bodies.read_json(req, Finish)
         caller = render.caller_of(req)
+        body = bodies.read_json(req, Finish)
         with counted(self._auth, "webauthn"):
             used, done = self._auth.passkey_proofs.finish_step_up(caller, body.ceremony_id(), body.credential)
         render.no_store(resp)
@@ -151,10 +153,11 @@ class CredentialResource:
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, credential_id: str) -> None:
         """Rename a passkey."""
+        caller = render.caller_of(req)
         name = name_of(bodies.read_json(req, Rename).name, "name")
         if name is None:
             raise invalid_field("name", "is required")
-        resp.media = _credential(self._auth.passkeys.rename(render.caller_of(req), _row_id(credential_id), name))
+        resp.media = _credential(self._auth.passkeys.rename(caller, _row_id(credential_id), name))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, credential_id: str) -> None:
         """Remove a passkey."""

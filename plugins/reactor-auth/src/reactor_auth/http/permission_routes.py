@@ -39,6 +39,7 @@ class PermissionsResource(_ActiveOrg):
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Tell which of the named permissions the caller has."""
+        render.actor_of(req)
         body = _query(req)
         standing = self._standing(req, body.org)
         checks = [{"permission": name, "granted": grants(standing.permissions, name)} for name in body.permissions]
@@ -54,6 +55,7 @@ class PermissionCheckResource(_ActiveOrg):
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Tell whether the caller has all of the named permissions."""
+        render.actor_of(req)
         body = _query(req)
         standing = self._standing(req, body.org)
         missing = [name for name in body.permissions if not grants(standing.permissions, name)]

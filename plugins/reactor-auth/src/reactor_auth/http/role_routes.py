@@ -36,8 +36,8 @@ class RolesResource(OrgRolesResource):
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Make a role."""
-        body = bodies.read_json(req, RoleCreate)
         actor = render.actor_of(req)
+        body = bodies.read_json(req, RoleCreate)
         role = self._auth.roles.create(actor, ref, body.name, body.description, body.permissions)
         resp.status = "201 Created"
         resp.media = render.role(role)
@@ -51,6 +51,7 @@ class RoleResource:
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, ref: str, role_id: str) -> None:
         """Change a role."""
+        actor = render.actor_of(req)
         wanted = bodies.uuid_of(role_id, "role_id")
         body = bodies.read_json(req, RolePatch)
         change = RoleChange(
@@ -58,7 +59,7 @@ class RoleResource:
             description=None if isinstance(body.description, msgspec.UnsetType) else Description(body.description),
             permissions=body.permissions,
         )
-        resp.media = render.role(self._auth.roles.change(render.actor_of(req), ref, wanted, change))
+        resp.media = render.role(self._auth.roles.change(actor, ref, wanted, change))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str, role_id: str) -> None:
         """Delete a role."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from reactor_auth.assembly import Auth
+from reactor_auth.client_tokens import ORG
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
 from reactor_auth.http.client_authentication import answered_as_wanted
 from reactor_auth.http.grants import GRANTS, sign_in
-from reactor_auth.model import Scope, Tokens
+from reactor_auth.model import Caller, Scope, Tokens
 from reactor_auth.oauth_errors import UnsupportedGrantType
-from reactor_kernel.api import Forbidden, ReactorError, Unauthenticated
+from reactor_kernel.api import Forbidden, PermissionDenied, ReactorError, Unauthenticated
 
 if TYPE_CHECKING:
     import falcon
@@ -112,7 +114,14 @@ class LogoutResource:
             return refusal
         if identity.user_id is None:
             return Unauthenticated("logging out needs an access token, or a refresh_token in the body")
-        self._auth.sessions.log_out(render.caller_of(req), scope)
+        if ORG in identity.claims and identity.session_id is not None:
+            # The session was opened for the application, so its token may end it, whatever else it may not do.
+            if scope is not Scope.LOCAL:
+                raise PermissionDenied("an application may end its own session only; leave scope out")
+            caller = Caller(UUID(identity.user_id), UUID(identity.session_id), render.origin_of(req))
+        else:
+            caller = render.caller_of(req)
+        self._auth.sessions.log_out(caller, scope)
         return None
 
     def _token_of_body(self, req: falcon.Request) -> str | None:

@@ -45,6 +45,7 @@ class UserResource:
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Change the caller."""
+        caller = render.caller_of(req)
         body = bodies.read_json(req, bodies.UserPatch)
         change = ProfileChange(
             email=body.email,
@@ -53,7 +54,7 @@ class UserResource:
             metadata=None if body.metadata is None else bodies.metadata_of(body.metadata),
             default_org=_default_org(body.default_org_id),
         )
-        resp.media = render.user(self._auth.profiles.change(render.caller_of(req), change))
+        resp.media = render.user(self._auth.profiles.change(caller, change))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Disable the caller."""
