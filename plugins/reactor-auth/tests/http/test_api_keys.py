@@ -296,6 +296,8 @@ BAD = [
         "must be an instant with an offset, such as 2030-01-31T12:00:00Z",
     ),
     ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at", "must be in the future"),
+    ({"name": "x", "expires_at": "9999-12-31T23:59:59-14:00"}, "expires_at", "must be between the years 2 and 9998"),
+    ({"name": "x", "expires_at": "0001-01-01T00:00:00+14:00"}, "expires_at", "must be between the years 2 and 9998"),
 ]
 
 

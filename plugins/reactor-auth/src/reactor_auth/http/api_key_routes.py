@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -140,4 +140,7 @@ def _instant(text: str) -> datetime:
         found = None
     if found is None or found.tzinfo is None:
         raise invalid_field("expires_at", "must be an instant with an offset, such as 2030-01-31T12:00:00Z")
+    # In whatever zone Postgres shows it, the instant has to be one that Python can hold.
+    if not MINYEAR < found.year < MAXYEAR:
+        raise invalid_field("expires_at", f"must be between the years {MINYEAR + 1} and {MAXYEAR - 1}")
     return found
