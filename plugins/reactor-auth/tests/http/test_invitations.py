@@ -216,7 +216,7 @@ def test_inviting_again_replaces(api, ann, bob, acme):
     assert accept(bob, new).json()["role_name"] == "admin"
     assert first["id"] != second["id"]
     answer = ann.post("/orgs/acme/invitations", {"email": "bob@example.com"})
-    api.refused(answer, 409, "membership_exists", "This person is a member of the organisation already.")
+    api.refused(answer, 409, "membership_exists", "The user is a member of this organisation already.")
 
 
 def test_inviting_at_once_leaves_one_open(api, ann, acme):
