@@ -98,9 +98,10 @@ def requests_for(operation: Any) -> st.SearchStrategy[Any]:
     cases = [operation.as_strategy(GenerationMode.POSITIVE)]
     if operation.body or operation.query:
         cases.append(operation.as_strategy(GenerationMode.NEGATIVE))
+    likely = "admin" if "/_admin/" in operation.path else "internal" if "_internal" in operation.path else "user"
     return st.tuples(
         st.one_of(cases),
-        st.sampled_from(["anonymous", "user", "user", "member", "key", "admin", "internal"]),
+        st.sampled_from(["anonymous", "user", "member", "key", "admin", "internal", *[likely] * 4]),
         st.sampled_from(["application/json", "text/html", "*/*"]),
         st.sampled_from(["as it is", "true", "true", "true", "known", "known", "hostile", "hostile", "raw"]),
         st.randoms(use_true_random=False),
@@ -123,7 +124,9 @@ def change(case: Any, how: str, known: dict[str, list[Any]], random: Any) -> Non
         if properties:
             drawn = case.body if isinstance(case.body, dict) else {}
             case.body = {name: drawn[name] for name in properties if name in drawn}
-            case.body |= {name: known[name][0] for name in properties if name in known and random.random() < 0.8}
+            for name in properties:
+                if name in known and random.random() < 0.8:
+                    case.body[name] = random.choice(known[name][:2])
         return
     if isinstance(case.body, dict) and properties:
         for name in [name for name in case.body if name not in properties]:
