@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from reactor_auth import __version__
@@ -43,6 +43,16 @@ if TYPE_CHECKING:
 
 SETTLING_SECS = 0.5
 """How long after its start a server is left to answer before what it will need later is loaded."""
+
+
+def _settled(run: Callable[[StopSignal], None]) -> Callable[[StopSignal], None]:
+    """Let a service begin a little after the server, so that the first answers do not wait for its imports."""
+
+    def later(stop: StopSignal) -> None:
+        if not stop.wait(SETTLING_SECS):
+            run(stop)
+
+    return later
 
 
 class AuthPlugin:
@@ -184,22 +194,20 @@ class AuthPlugin:
         auth = self._auth(ctx)
 
         def sweep(stop: StopSignal) -> None:
-            if stop.wait(SETTLING_SECS):  # the first requests need not wait for its imports
-                return
             from reactor_auth.sweeping import Sweeper
 
             Sweeper(auth).run(stop)
 
-        yield BackgroundService("auth-sweep", sweep, leader_only=True)
+        yield BackgroundService("auth-sweep", _settled(sweep), leader_only=True)
         yield BackgroundService("auth-last-seen", auth.seen.run)
-        yield BackgroundService("auth-key-rotation", lambda stop: auth.rotation.run(stop), leader_only=True)
+        yield BackgroundService("auth-key-rotation", _settled(lambda stop: auth.rotation.run(stop)), leader_only=True)
         yield BackgroundService("auth-key-use", auth.key_resolver.note_use)
 
         from reactor_auth.mail.postoffice import CHANNEL, PostOffice
 
         office = PostOffice(auth)
         auth.db.on_notify(CHANNEL, office.wake)
-        yield BackgroundService("auth-mail", office.run)
+        yield BackgroundService("auth-mail", _settled(office.run))
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
