@@ -6,6 +6,8 @@ import os
 import threading
 from collections.abc import Sequence
 
+import pytest
+
 from reactor_kernel.observe.backlog import Backlog
 
 
@@ -106,3 +108,23 @@ def test_a_forked_process_begins_with_an_empty_backlog_of_its_own() -> None:
     os.waitpid(pid, 0)
     written.wait_for(1_000)
     assert written.items == list(range(1_000))
+
+
+def test_a_batch_that_cannot_be_written_is_reported_and_the_next_one_is_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    written, broken = Written(), threading.Event()
+
+    def write(batch: Sequence[int]) -> None:
+        if not broken.is_set():
+            broken.set()
+            raise OSError("no space left")
+        written(batch)
+
+    backlog: Backlog[int] = Backlog(write)
+    backlog.note(1)
+    assert broken.wait(30)
+    backlog.note(2)
+    written.wait_for(1)
+    assert written.items == [2]
+    assert caplog.messages == ["what some requests left for the log or the metrics could not be written"]

@@ -6,6 +6,7 @@ itself. What is noted is worked off by one thread, in order, at most `PAUSE_SECS
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 PAUSE_SECS = 0.05
+_LOG = logging.getLogger("reactor_kernel")
 _QUIET_ROUNDS = 20
 _MOST_WAITING = 2000
 
@@ -77,12 +79,18 @@ class Backlog(Generic[T]):
             while quiet < _QUIET_ROUNDS:
                 time.sleep(PAUSE_SECS)
                 quiet = 0 if self._items else quiet + 1
-                self.settle()
+                self._settle_or_say()
             self._resting = True
             if self._items:
-                # T before `_resting` was seen, so nobody set the event.
+                # Noted before `_resting` was seen, so nobody set the event.
                 self._resting = False
                 self._wake.set()
+
+    def _settle_or_say(self) -> None:
+        try:
+            self.settle()
+        except Exception:  # noqa: BLE001 - reported; the thread must live for the next batch
+            _LOG.exception("what some requests left for the log or the metrics could not be written")
 
     # -- forks: no batch may be half-way through another lock, and the child has neither the thread nor the parent's items
 

@@ -16,7 +16,7 @@ from reactor_auth.oauth_model import Browser, SignIn
 from reactor_auth.queries import oauth_codes as sql
 from reactor_auth.service.accounts import PASSWORD, Accounts
 from reactor_auth.service.rows import user_of
-from reactor_auth.service.second_factor import SecondFactor, second_factor_needed
+from reactor_auth.service.second_factor import SecondFactor
 from reactor_auth.service.sessions import Sessions
 from reactor_auth.tokens import digest
 from reactor_kernel.api import Clock, Database, Tx, uuid7
@@ -54,7 +54,7 @@ class Browsers:
             if row is None:
                 return None, False
             user = user_of(row)
-            owed = row.mfa_at is None and second_factor_needed(tx, user, self.factors)
+            owed = row.mfa_at is None and self.factors.needed(tx, user)
         return Browser(row.browser_id, user.email, SignIn(user.id, tuple(row.amr), row.auth_time, row.mfa_at)), owed
 
     def sign_in(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:

@@ -18,8 +18,3 @@ class SecondFactor(Protocol):
     def verified(self, tx: Tx, user: User, code: str) -> str | None:
         """Use a code up; return what `amr` calls its factor, None for a wrong one. Attempts are counted by the caller."""
         ...
-
-
-def second_factor_needed(tx: Tx, user: User, factors: SecondFactor) -> bool:
-    """Tell whether a browser of this user must show a second factor before it is signed in."""
-    return factors.needed(tx, user)
