@@ -15,6 +15,7 @@ from reactor_data.preferences import Preferences, parse_preferences
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Read
 from reactor_data.query.parser import parse_query
+from reactor_data.query.rendering import Shape
 from reactor_kernel.api import Statement
 
 LONGEST_KEPT = 2048
@@ -45,7 +46,7 @@ def understand(
     prefer: str | None,
     range_header: str | None,
     *,
-    singular: bool,
+    shape: Shape,
     body: bool,
     default_limit: int,
     max_limit: int,
@@ -56,15 +57,15 @@ def understand(
         DataError: as `parse_preferences`, `parse_query` and `page_of` do; refusals are not kept.
     """
     if len(raw) > LONGEST_KEPT or len(prefer or "") > LONGEST_KEPT or len(range_header or "") > LONGEST_KEPT:
-        return _understand(raw, prefer, range_header, singular, body, default_limit, max_limit)
-    return _understood(raw, prefer, range_header, singular, body, default_limit, max_limit)
+        return _understand(raw, prefer, range_header, shape, body, default_limit, max_limit)
+    return _understood(raw, prefer, range_header, shape, body, default_limit, max_limit)
 
 
 def _understand(
     raw: str,
     prefer: str | None,
     range_header: str | None,
-    singular: bool,
+    shape: Shape,
     body: bool,
     default_limit: int,
     max_limit: int,
@@ -79,7 +80,7 @@ def _understand(
         max_limit=max_limit,
     )
     count = None if preferences.count == "none" else preferences.count
-    return Asked(preferences, parsed, page, Read(parsed.query, body, count, page.offset > 0, singular), raw)
+    return Asked(preferences, parsed, page, Read(parsed.query, body, count, page.offset > 0, shape), raw)
 
 
 _understood = lru_cache(_MOST_KEPT)(_understand)

@@ -120,7 +120,7 @@ class DataService:
         if total is not None and read.count != "exact" and rows:
             # An estimate cannot be less than what is there to see.
             total = max(total, page.offset + rows)
-        if read.singular and rows != 1:
+        if read.shape.singular and rows != 1:
             raise singular_mismatch(rows)
         return Rows(body or b"", rows, total)
 
@@ -150,11 +150,11 @@ class DataService:
             _statement(plan, parsed, {BODY: payload.text if payload is not None else b"[]"}),
             queries.audit(caller.identity, caller.request_id, write.action, relation.name),
         ]
-        if write.singular or max_affected is not None:
+        if write.shape.singular or max_affected is not None:
             # Whether to keep the change is known only once its rows are counted.
             with self._db.begin(caller.identity, settings=caller.settings) as tx:
                 change = _change(tx.run(statements)[0], relation, plan)
-                if write.singular and change.count != 1:
+                if write.shape.singular and change.count != 1:
                     raise singular_mismatch(change.count)
                 if max_affected is not None and change.count > max_affected:
                     raise DataError(

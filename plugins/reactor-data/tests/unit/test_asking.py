@@ -6,10 +6,11 @@ import pytest
 
 from reactor_data.asking import LONGEST_KEPT, Asked, understand
 from reactor_data.errors import DataError
+from reactor_data.query.rendering import Shape
 
 
 def ask(raw: str, prefer: str | None = None, range_header: str | None = None, **changed: bool | int) -> Asked:
-    options = {"singular": False, "body": True, "default_limit": 100, "max_limit": 1000, **changed}
+    options = {"shape": Shape(), "body": True, "default_limit": 100, "max_limit": 1000, **changed}
     return understand(raw, prefer, range_header, **options)  # type: ignore[arg-type]
 
 
@@ -23,7 +24,7 @@ def test_every_difference_makes_another_request() -> None:
         ask("id=eq.2"),
         ask("id=eq.1", "count=exact"),
         ask("id=eq.1", None, "0-4"),
-        ask("id=eq.1", singular=True),
+        ask("id=eq.1", shape=Shape("object")),
         ask("id=eq.1", body=False),
         ask("id=eq.1", default_limit=7),
         ask("id=eq.1", max_limit=7),

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from reactor_data.admin import bind_names
 from reactor_data.bodies import read_payload
 from reactor_data.errors import DataError
-from reactor_data.http.negotiation import wants_object
+from reactor_data.http.negotiation import wanted_shape
 from reactor_data.pages import content_range, page_of, read_status
 from reactor_data.preferences import parse_preferences
+from reactor_data.query.rendering import Shape
 
 
 def test_the_first_occurrence_of_a_preference_counts_and_unknown_ones_are_ignored() -> None:
@@ -132,11 +133,11 @@ def test_bodies_that_cannot_be_used_are_refused(kind: str | None, body: bytes, m
 
 
 def test_the_first_acceptable_entry_wins() -> None:
-    assert wants_object(None) is False
-    assert wants_object("text/html, application/vnd.pgrst.object+json, application/json") is True
-    assert wants_object("application/json;q=0.1, application/vnd.pgrst.object+json") is False
+    assert wanted_shape(None) == Shape()
+    assert wanted_shape("text/html, application/vnd.pgrst.object+json, application/json") == Shape("object")
+    assert wanted_shape("application/json;q=0.1, application/vnd.pgrst.object+json") == Shape()
     with pytest.raises(DataError) as raised:
-        wants_object("text/csv, image/png")
+        wanted_shape("text/csv, image/png")
     assert (raised.value.status, raised.value.pgrst) == (406, "PGRST107")
     assert raised.value.message == "None of these media types are available: text/csv, image/png"
 

@@ -10,6 +10,7 @@ from reactor_data.asking import understand
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
+from reactor_data.query.rendering import Shape
 from reactor_data.service import Caller, DataService
 from reactor_kernel.api import ANONYMOUS
 from reactor_kernel.clock import SystemClock
@@ -21,7 +22,7 @@ def test_an_outage_has_the_codes_of_both_kinds_of_clients() -> None:
     log = logging.getLogger("reactor_data")
     cache = SchemaCache(database, schema="public", extra_search_path=[], clock=SystemClock(), log=log)
     service = DataService(database, cache, DataConfig(), log)
-    asked = understand("", None, None, singular=False, body=True, default_limit=1, max_limit=1)
+    asked = understand("", None, None, shape=Shape(), body=True, default_limit=1, max_limit=1)
     with pytest.raises(DataError) as raised:
         service.read(Caller(ANONYMOUS, "r", {}), "todos", asked)
     error = raised.value

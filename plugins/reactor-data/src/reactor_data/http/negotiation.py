@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from reactor_data.errors import DataError
+from reactor_data.query.rendering import Shape
 
 JSON = "application/json; charset=utf-8"
 OBJECT = "application/vnd.pgrst.object+json; charset=utf-8"
@@ -16,11 +17,12 @@ _ARRAYS = (
     "application/vnd.pgrst.array+json",
 )
 _OBJECTS = ("application/vnd.pgrst.object", "application/vnd.pgrst.object+json")
+_ARRAY, _OBJECT = Shape(), Shape("object")
 
 
 @lru_cache(256)
-def wants_object(accept: str | None) -> bool:
-    """Tell whether a single object is to be answered instead of an array.
+def wanted_shape(accept: str | None) -> Shape:
+    """Return the form of the answer.
 
     Raises:
         DataError: 406 PGRST107, nothing accepted can be made.
@@ -31,9 +33,9 @@ def wants_object(accept: str | None) -> bool:
         if "nulls=stripped" in parameters:
             continue
         if media in _ARRAYS:
-            return False
+            return _ARRAY
         if media in _OBJECTS:
-            return True
+            return _OBJECT
     raise DataError(
         406,
         "not_acceptable",

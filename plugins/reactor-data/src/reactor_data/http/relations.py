@@ -9,7 +9,7 @@ from reactor_data.asking import understand
 from reactor_data.bodies import read_payload
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
-from reactor_data.http.negotiation import JSON, OBJECT, wants_object
+from reactor_data.http.negotiation import JSON, OBJECT, wanted_shape
 from reactor_data.http.requests import CallerReader
 from reactor_data.pages import content_range, read_status
 from reactor_data.preferences import Preferences, parse_preferences
@@ -17,6 +17,7 @@ from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Write
 from reactor_data.query.fields import parse_names
 from reactor_data.query.parser import parse_query
+from reactor_data.query.rendering import Shape
 from reactor_data.service import Change, DataService
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ class RelationResource:
     def _read(self, req: falcon.Request, resp: falcon.Response, relation: str, *, body: bool) -> None:
         header = req.env.get
         try:
-            singular = wants_object(header("HTTP_ACCEPT"))
+            shape = wanted_shape(header("HTTP_ACCEPT"))
             asked = understand(
                 req.query_string,
                 header("HTTP_PREFER"),
                 header("HTTP_RANGE"),
-                singular=singular,
+                shape=shape,
                 body=body,
                 default_limit=self._config.default_limit,
                 max_limit=self._config.max_limit,
@@ -84,7 +85,7 @@ class RelationResource:
         except DataError as error:
             raise self._shown(error) from error
         resp.status = _STATUS[status]
-        resp.content_type = OBJECT if singular else JSON
+        resp.content_type = OBJECT if shape.singular else JSON
         resp.set_header("Content-Range", content_range(offset, rows.count, rows.total))
         resp.append_header("Vary", "Accept, Prefer, Range")
         if body:
@@ -100,7 +101,7 @@ class RelationResource:
     def _write(self, req: falcon.Request, resp: falcon.Response, relation: str, action: str) -> None:
         try:
             preferences = parse_preferences(req.get_header("Prefer"))
-            singular = wants_object(req.get_header("Accept"))
+            shape = wanted_shape(req.get_header("Accept"))
             parsed = parse_query(req.query_string)
             if parsed.query.on_conflict is None and preferences.on_conflict is not None:
                 _adopt_conflict(parsed, preferences.on_conflict)
@@ -116,17 +117,17 @@ class RelationResource:
                 returning=preferences.returning or "minimal",
                 resolution=_RESOLUTIONS.get(preferences.resolution or "") if action == "insert" else None,
                 missing_default=preferences.missing == "default" and parsed.query.columns is not None,
-                singular=singular,
+                shape=shape,
             )
             limit = preferences.max_affected if preferences.strict and action != "insert" else None
             caller = self._callers.read(req, preferences)
             change = self._service.write(caller, relation, parsed, payload, write, limit)
         except DataError as error:
             raise self._shown(error) from error
-        self._answer(resp, preferences, write, change, singular)
+        self._answer(resp, preferences, write, change, shape)
 
     def _answer(
-        self, resp: falcon.Response, preferences: Preferences, write: Write, change: Change, singular: bool
+        self, resp: falcon.Response, preferences: Preferences, write: Write, change: Change, shape: Shape
     ) -> None:
         shown = write.returning == "representation"
         status = _write_status(write, change, shown)
@@ -145,7 +146,7 @@ class RelationResource:
         if applied:
             resp.set_header("Preference-Applied", applied)
         if shown:
-            resp.content_type = OBJECT if singular else JSON
+            resp.content_type = OBJECT if shape.singular else JSON
             resp.data = change.body
             return
         resp.set_header("X-Affected-Rows", str(change.count))

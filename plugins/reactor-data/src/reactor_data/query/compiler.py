@@ -23,11 +23,14 @@ from reactor_data.query.expressions import (
     selection_sql,
     where_sql,
 )
+from reactor_data.query.rendering import Shape, body_sql
 from reactor_data.sql.native import quote
 
 # Settings through which the data statement hands numbers on within its transaction.
 AFFECTED = "reactor.affected"
 INSERTED = "reactor.inserted"
+
+_ROWS = '"_"'
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -37,7 +40,7 @@ class Read(msgspec.Struct, frozen=True):
     body: bool = True
     count: str | None = None
     offset: bool = False
-    singular: bool = False
+    shape: Shape = Shape()
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ class Write(msgspec.Struct, frozen=True):
     returning: str = "minimal"
     resolution: str | None = None
     missing_default: bool = False
-    singular: bool = False
+    shape: Shape = Shape()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -86,7 +89,7 @@ def compile_read(schema: Schema, relation: Relation, read: Read) -> Plan:
         # One more than the cap is enough to know that an estimate is needed.
         cap = parameters.number(CAP)
         total = f'(select count(*) from (select from {relation.sql} as "r"{where} limit {cap}) as "c")'
-    body = _body(read.singular) if read.body else "null"
+    body = body_sql(read.shape, _ROWS) if read.body else "null"
     sql = f'select count(*), {body}, {total} from ({rows}) as "_"'
     estimate = None
     if read.count in ("planned", "estimated"):
@@ -140,15 +143,11 @@ def compile_write(schema: Schema, relation: Relation, write: Write) -> Plan:
     else:
         changed = f"{change} returning {returned}"
     sql = (
-        f"with changed as ({changed}) select count(*), {_body(write.singular) if shown else 'null'},"
+        f"with changed as ({changed}) select count(*), {body_sql(write.shape, _ROWS) if shown else 'null'},"
         f" {location}, nullif(current_setting('{INSERTED}', true), ''),"
         f" set_config('{AFFECTED}', count(*)::text, true) from ({source}) as \"_\""
     )
     return Plan(sql, tuple(parameters.sources), frozenset(parameters.array_shims), target=target)
-
-
-def _body(singular: bool) -> str:
-    return 'json_agg("_".*)->0' if singular else """coalesce(json_agg("_".*), '[]')"""
 
 
 def _written(relation: Relation, keys: tuple[str, ...]) -> list[Column]:
