@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reactor_kernel.api import ANONYMOUS, Identity, IdentityKind, PermissionDenied, Unauthenticated
 from reactor_storage.errors import OrgRequired
@@ -71,9 +71,10 @@ class Caller:
             self.demand(bucket.name, "read")
 
 
-def on_behalf_of(org_id: str, request_id: str) -> Caller:
-    """Return the caller that a signed URL stands for: nobody, in one organisation, with what was checked when it was signed."""
-    return Caller(ANONYMOUS, request_id, _refuse, org_id, vouched=True)
+def on_behalf_of(org_id: str, request_id: str, signer: str | None = None) -> Caller:
+    """Return the caller that a signed URL stands for: who signed it, as far as was checked then, in one organisation."""
+    identity = ANONYMOUS if signer is None else replace(ANONYMOUS, user_id=signer)
+    return Caller(identity, request_id, _refuse, org_id, vouched=True)
 
 
 def _refuse(permission: str) -> None:

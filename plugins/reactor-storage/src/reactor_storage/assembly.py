@@ -12,6 +12,7 @@ from reactor_storage.config import StorageConfig
 if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
     from reactor_storage.buckets import Buckets
+    from reactor_storage.grants import Grants
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
@@ -80,6 +81,18 @@ class Assembly:
 
         return Writer(
             self.ctx.db, self.buckets, self.backend, self.remains, max_object_size=self.config.max_object_size
+        )
+
+    @cached_property
+    def grants(self) -> Grants:
+        """Signed URLs."""
+        from reactor_storage.grants import Grants
+        from reactor_storage.signing import Signer
+
+        config = self.config
+        signer = Signer(config.signing_secret, config.signing_secret_previous, self.ctx.clock)
+        return Grants(
+            self.ctx.db, self.buckets, self.reader, self.writer, signer, default_secs=config.signed_url_expiry_secs
         )
 
     @cached_property

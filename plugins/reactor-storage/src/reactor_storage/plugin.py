@@ -118,9 +118,10 @@ class StoragePlugin:
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.health import HealthResource
         from reactor_storage.http.objects import ListingResource, ObjectResource
+        from reactor_storage.http.signed import SignedCallers, SignResource
 
         parts = self._assembled(ctx)
-        buckets = BucketsResource(parts.buckets)
+        buckets, callers = BucketsResource(parts.buckets), SignedCallers(parts.grants)
         upload = {"PUT": MethodRule(body_limit=parts.config.max_upload_size, timeout=0)}
         yield Mount("/storage/v1/health", HealthResource(), access=Access.PUBLIC)
         yield Mount("/storage/v1/buckets", buckets, access=Access.USER)
@@ -128,9 +129,10 @@ class StoragePlugin:
         yield Mount(
             "/storage/v1/buckets/{bucket}/objects", ListingResource(parts.buckets, parts.reader), access=Access.USER
         )
+        yield Mount("/storage/v1/sign/{bucket}/{key:path}", SignResource(parts.grants), access=Access.USER)
         yield Mount(
             "/storage/v1/object/{bucket}/{key:path}",
-            ObjectResource(parts.reader, parts.writer),
+            ObjectResource(parts.reader, parts.writer, callers),
             access=Access.PUBLIC,
             timeout=0,
             methods=upload,

@@ -339,6 +339,22 @@ def unknown_blobs(locators: Sequence[str]) -> Statement:
     )
 
 
+def spend(signature: str, expires: int) -> Statement:
+    """Note that a single-use URL was used; a violation of signed_uses_pkey when it was before."""
+    return Statement(
+        "insert into _reactor_storage.signed_uses (signature, expires_at) values ($1, to_timestamp($2::bigint))",
+        (signature, str(expires)),
+        as_owner=True,
+    )
+
+
+def forget_uses() -> Statement:
+    """Drop the notes of URLs that no longer work anyway."""
+    return Statement(
+        "delete from _reactor_storage.signed_uses where expires_at < now() - interval '1 minute'", as_owner=True
+    )
+
+
 def audit(
     event: str, identity: Identity, request_id: str, *, bucket: str | None = None, key: str | None = None,
     org_id: str | None = None, details: Mapping[str, Any] | None = None,

@@ -8,6 +8,7 @@ and a crash leaves at most bytes that no row refers to, which `Remains` sweeps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -25,6 +26,10 @@ from reactor_storage.rows import current_in, objects_in, policies_speak, texts_i
 from reactor_storage.rules import ANY, Rule
 
 
+class _Rehearsed(Exception):
+    """Rolls a rehearsal back."""
+
+
 class Writer:
     """Stores, copies and removes objects."""
 
@@ -38,8 +43,9 @@ class Writer:
         self._max_object_size = max_object_size
 
     def put(
-        self, caller: Caller, bucket_ref: str, key: str, chunks: Iterable[bytes], new: NewObject, rule: Rule = ANY
-    ) -> tuple[StoredObject, bool]:
+        self, caller: Caller, bucket_ref: str, key: str, chunks: Iterable[bytes], new: NewObject, rule: Rule = ANY,
+        *, with_it: Sequence[Statement] = (),
+    ) -> tuple[StoredObject, bool]:  # fmt: skip
         """Store a content and return the object, and whether it is new.
 
         Raises:
@@ -48,16 +54,33 @@ class Writer:
             PolicyDenied: a policy refuses it.
         Nothing is changed then.
         """
+        bucket, staged = self.stage(caller, bucket_ref, key, chunks, new.content_type)
+        return self.adopt(caller, bucket, key, staged, new, rule, with_it=with_it)
+
+    def stage(
+        self, caller: Caller, bucket_ref: str, key: str, chunks: Iterable[bytes], content_type: str | None
+    ) -> tuple[Bucket, Staged]:
+        """Take a content for `adopt`, within the limits of the bucket; `discard` it otherwise."""
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "write")
         object_key(key)
-        self.admit(bucket, new.content_type)
+        self.admit(bucket, content_type)
         limit = self.limit_of(bucket)
         try:
-            staged = self._backend.stage(chunks, limit=0 if is_folder_marker(key) else limit)
+            return bucket, self._backend.stage(chunks, limit=0 if is_folder_marker(key) else limit)
         except ContentTooLong:
             raise _too_long(bucket, key, limit) from None
-        return self.adopt(caller, bucket, key, staged, new, rule)
+
+    def discard(self, staged: Staged) -> None:
+        """Drop a content that was staged and not adopted."""
+        self._backend.discard(staged)
+
+    def rehearse(self, caller: Caller, bucket: Bucket, key: str) -> None:
+        """Raise PolicyDenied unless policies let the caller store something under a key; nothing is changed."""
+        with policies_speak(f"store {key!r}"), suppress(_Rehearsed), self._db.begin(caller.acting) as tx:
+            tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
+            _write(tx, caller, bucket, key, 0, "", NewObject(), ANY)
+            raise _Rehearsed
 
     def limit_of(self, bucket: Bucket) -> int:
         """Return the most bytes an object of a bucket may have."""
@@ -93,7 +116,8 @@ class Writer:
                 tx.run([queries.hold_blob(staged.locator, staged.size, staged.sha256)])
                 self._backend.keep(staged)
                 left = _note(tx, caller, bucket, stored, staged.locator, new, was)
-                left += [locator for result in tx.run(with_it) for locator in texts_in(result)] if with_it else []
+                for result in tx.run(with_it) if with_it else ():
+                    left += texts_in(result) if result.columns else []
         except BaseException:
             self._backend.discard(staged)
             raise

@@ -11,8 +11,7 @@ from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
-from reactor_storage.http.objects import JSON
-from reactor_storage.http.shapes import bucket_json
+from reactor_storage.http.shapes import JSON, bucket_json
 from reactor_storage.model import LifecycleRule
 
 if TYPE_CHECKING:

@@ -9,11 +9,13 @@ import msgspec
 from reactor_storage.buckets import Buckets
 from reactor_storage.checksums import checked, expected_digests
 from reactor_storage.errors import InvalidStorageRequest
+from reactor_storage.grants import spent_once
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.bodies import content_chunks, metadata_header
 from reactor_storage.http.callers import caller_of
 from reactor_storage.http.conditions import writing_rule
-from reactor_storage.http.shapes import object_json
+from reactor_storage.http.shapes import JSON, object_json
+from reactor_storage.http.signed import SignedCallers
 from reactor_storage.model import NewObject
 from reactor_storage.reading import Reader
 from reactor_storage.writing import Writer
@@ -21,19 +23,18 @@ from reactor_storage.writing import Writer
 if TYPE_CHECKING:
     import falcon
 
-JSON = "application/json; charset=utf-8"
-
 
 class ObjectResource:
     """One object."""
 
-    def __init__(self, reader: Reader, writer: Writer) -> None:
+    def __init__(self, reader: Reader, writer: Writer, callers: SignedCallers) -> None:
         self._reader = reader
         self._writer = writer
+        self._callers = callers
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Answer its bytes."""
-        caller = caller_of(req)
+        caller = self._callers.reading(req, bucket, key)
         answer_object(req, resp, self._reader, caller, lambda: self._reader.find(caller, bucket, key))
 
     on_head = on_get
@@ -42,7 +43,11 @@ class ObjectResource:
         """Store the body under the key, in place of what is there."""
         new = NewObject(req.content_type, req.get_header("Cache-Control"), metadata_header(req))
         chunks = checked(content_chunks(req), expected_digests(req.get_header))
-        stored, _ = self._writer.put(caller_of(req), bucket, key, chunks, new, writing_rule(req.get_header))
+        caller, _, spending = self._callers.writing(req, bucket, key)
+        with spent_once():
+            stored, _ = self._writer.put(
+                caller, bucket, key, chunks, new, writing_rule(req.get_header), with_it=spending
+            )
         resp.set_header("ETag", stored.etag)
         resp.content_type = JSON
         resp.data = msgspec.json.encode(

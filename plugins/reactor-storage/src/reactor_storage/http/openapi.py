@@ -60,6 +60,30 @@ def document() -> dict[str, Any]:
                     ],
                 },
             },
+            "/storage/v1/sign/{bucket}/{key}": {
+                "parameters": [_path("bucket"), _path("key")],
+                "post": {
+                    **_operation(
+                        "A URL that works without a credential", _answers("200", "signed URL", "400", "403", "404")
+                    ),
+                    "requestBody": {
+                        "required": False,
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {
+                                        "expires_in": {"type": "integer", "minimum": 0, "maximum": 604800},
+                                        "for_upload": {"type": "boolean"},
+                                        "single_use": {"type": "boolean"},
+                                        "upsert": {"type": "boolean"},
+                                    },
+                                }
+                            }
+                        },
+                    },
+                },
+            },
             "/storage/v1/object/{bucket}/{key}": {
                 "parameters": [_path("bucket"), _path("key")],
                 "get": {

@@ -6,6 +6,8 @@ from typing import Any
 
 from reactor_storage.model import Bucket, StoredObject
 
+JSON = "application/json; charset=utf-8"
+
 
 def bucket_json(bucket: Bucket) -> dict[str, Any]:
     """Return a bucket with both spellings of its name and flag."""
