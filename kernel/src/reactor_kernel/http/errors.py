@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import msgspec
 
+from reactor_kernel.contributions import ErrorDialect, ErrorFacts, ErrorMembers
 from reactor_kernel.errors import DatabaseFault, Kind, ReactorError
 
 if TYPE_CHECKING:
@@ -90,11 +91,15 @@ def envelope(
     return msgspec.json.encode({"ok": False, "error": error, **(top_level or {})}, enc_hook=str)
 
 
-def body_of(error: ReactorError, request_id: str) -> tuple[int, bytes]:
+def body_of(error: ReactorError, request_id: str, dialect: ErrorDialect | None = None) -> tuple[int, bytes]:
     """Return the status and envelope of a domain error; a refusal of the database that nobody mapped shows nothing."""
     if isinstance(error, DatabaseFault):
-        return 500, standard_body(500, request_id)
+        return 500, standard_body(500, request_id, dialect=dialect)
     status = status_of(error)
+    members, top_level = error.members, error.top_level
+    if dialect is not None and not top_level:
+        further = dialect(ErrorFacts(status, error.error_code, error.message, error.error_hint))
+        members, top_level = {**members, **further.members}, dict(further.top_level)
     return status, envelope(
         code=error.error_code,
         message=error.message,
@@ -103,15 +108,34 @@ def body_of(error: ReactorError, request_id: str) -> tuple[int, bytes]:
         hint=error.error_hint,
         details=error.details,
         fields=error.fields,
-        members=error.members,
-        top_level=error.top_level,
+        members=members,
+        top_level=top_level,
     )
 
 
-def standard_body(status: int, request_id: str, message: str | None = None, code: str | None = None) -> bytes:
+def standard_body(
+    status: int,
+    request_id: str,
+    message: str | None = None,
+    code: str | None = None,
+    dialect: ErrorDialect | None = None,
+) -> bytes:
     """Write the envelope of a fault that only HTTP knows."""
     usual, text = CODES.get(status, CODES[400] if status < 500 else CODES[500])
-    return envelope(code=code or usual, message=message or text, status=status, request_id=request_id)
+    said = ErrorFacts(status, code or usual, message or text, None)
+    further = ErrorMembers() if dialect is None else dialect(said)
+    return envelope(
+        code=said.code,
+        message=said.message,
+        status=status,
+        request_id=request_id,
+        members=further.members,
+        top_level=further.top_level,
+    )
+
+
+def _dialect_of(context: Context) -> ErrorDialect | None:
+    return None if context.route is None else context.route.dialect
 
 
 class ErrorHandlers:
@@ -129,7 +153,7 @@ class ErrorHandlers:
     def domain(self, req: Any, resp: Any, error: ReactorError, params: Any) -> None:
         """Answer a domain error."""
         context: Context = req.context
-        status, body = body_of(error, context.request_id)
+        status, body = body_of(error, context.request_id, _dialect_of(context))
         if status >= 500:
             self._log.error("%s", error, exc_info=error)
         self._answer(resp, status, body)
@@ -152,7 +176,8 @@ class ErrorHandlers:
             message = f"{req.path} does not answer {req.method}"
         elif status in (400, 415):
             message = error.description
-        self._answer(resp, status, standard_body(status, req.context.request_id, message, code))
+        dialect = _dialect_of(req.context)
+        self._answer(resp, status, standard_body(status, req.context.request_id, message, code, dialect))
         headers: Any = error.headers or ()
         for name, value in headers.items() if isinstance(headers, dict) else headers:
             resp.set_header(name, value)
@@ -161,7 +186,8 @@ class ErrorHandlers:
         """Answer a bug: a plain 500 outside, the traceback in the log."""
         where = req.uri_template or "an unrouted path"
         self._log.error("unhandled %s in %s %s", type(error).__name__, req.method, where, exc_info=error)
-        self._answer(resp, 500, standard_body(500, req.context.request_id))
+        dialect = _dialect_of(req.context)
+        self._answer(resp, 500, standard_body(500, req.context.request_id, dialect=dialect))
 
     def _answer(self, resp: Any, status: int, body: bytes) -> None:
         resp.status = status
