@@ -20,10 +20,11 @@ from reactor_data.query.expressions import (
     columns_used,
     literal,
     order_sql,
+    output_names,
     selection_sql,
     where_sql,
 )
-from reactor_data.query.rendering import Shape, body_sql
+from reactor_data.query.rendering import OVERRIDES, Shape, body_sql
 from reactor_data.sql.native import quote
 
 # Settings through which the data statement hands numbers on within its transaction.
@@ -47,7 +48,8 @@ class Write(msgspec.Struct, frozen=True):
     """What a write asks for.
 
     `action` is insert, update or delete; `keys` the columns written; `rows` False when the body holds none;
-    `returning` minimal, headers-only or representation; `resolution` merge, ignore or None.
+    `returning` minimal, headers-only or representation; `resolution` merge, ignore or None; `textual` that the body's values
+    are texts, also those of json columns; `single` that only the first row is taken, and only where the filters fit it (PUT).
     """
 
     action: str
@@ -57,6 +59,8 @@ class Write(msgspec.Struct, frozen=True):
     returning: str = "minimal"
     resolution: str | None = None
     missing_default: bool = False
+    textual: bool = False
+    single: bool = False
     shape: Shape = Shape()
 
 
@@ -74,7 +78,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def compile_read(schema: Schema, relation: Relation, read: Read) -> Plan:
-    """Compile GET or HEAD. The row is: count, body, total."""
+    """Compile GET or HEAD. The row is: count, body, total, what SQL wants the answer to say."""
     query, parameters = read.query, Parameters()
     selected = selection_sql(schema, relation, query.select, '"r"')
     where = where_sql(relation, query.where, '"r"', parameters)
@@ -89,8 +93,9 @@ def compile_read(schema: Schema, relation: Relation, read: Read) -> Plan:
         # One more than the cap is enough to know that an estimate is needed.
         cap = parameters.number(CAP)
         total = f'(select count(*) from (select from {relation.sql} as "r"{where} limit {cap}) as "c")'
-    body = body_sql(read.shape, _ROWS) if read.body else "null"
-    sql = f'select count(*), {body}, {total} from ({rows}) as "_"'
+    names = output_names(relation, query.select) if read.shape.kind == "csv" else ()
+    body = body_sql(read.shape, _ROWS, names) if read.body else "null"
+    sql = f'select count(*), {body}, {total}, {OVERRIDES} from ({rows}) as "_"'
     estimate = None
     if read.count in ("planned", "estimated"):
         counting = Parameters()
@@ -104,7 +109,7 @@ def compile_read(schema: Schema, relation: Relation, read: Read) -> Plan:
 
 
 def compile_write(schema: Schema, relation: Relation, write: Write) -> Plan:
-    """Compile POST, PATCH or DELETE. The row is: count, body, location, inserted, and the hand-over of the count."""
+    """Compile a write. The row is: count, body, location, inserted, the hand-over of the count, what SQL wants the answer to say."""
     parameters = Parameters()
     target: tuple[str, ...] = ()
     if write.action == "insert":
@@ -142,10 +147,14 @@ def compile_write(schema: Schema, relation: Relation, write: Write) -> Plan:
         parameters = Parameters()
     else:
         changed = f"{change} returning {returned}"
+    body = "null"
+    if shown:
+        listed_names = output_names(relation, write.query.select) if write.shape.kind == "csv" else ()
+        body = body_sql(write.shape, _ROWS, listed_names)
     sql = (
-        f"with changed as ({changed}) select count(*), {body_sql(write.shape, _ROWS) if shown else 'null'},"
+        f"with changed as ({changed}) select count(*), {body},"
         f" {location}, nullif(current_setting('{INSERTED}', true), ''),"
-        f" set_config('{AFFECTED}', count(*)::text, true) from ({source}) as \"_\""
+        f" set_config('{AFFECTED}', count(*)::text, true), {OVERRIDES} from ({source}) as \"_\""
     )
     return Plan(sql, tuple(parameters.sources), frozenset(parameters.array_shims), target=target)
 
@@ -162,7 +171,7 @@ def _written(relation: Relation, keys: tuple[str, ...]) -> list[Column]:
 
 def _rows(columns: list[Column], write: Write, parameters: Parameters) -> str:
     """Return the row source of a JSON body, one column for each key."""
-    shape = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+    shape = ", ".join(f"{quote(column.name)} {_sent_type(column, write)}" for column in columns)
     body = parameters.number(BODY)
     defaults = [column for column in columns if column.default is not None] if write.missing_default else []
     if not defaults:
@@ -173,6 +182,16 @@ def _rows(columns: list[Column], write: Write, parameters: Parameters) -> str:
         f'(select jsonb_build_object({made}) || "e"."value" as "row" from jsonb_array_elements({body}) as "e" offset 0)'
         f' as "j" cross join lateral jsonb_to_record("j"."row") as "b"({shape})'
     )
+
+
+def _sent_type(column: Column, write: Write) -> str:
+    # A JSON string that stands for a json value would become a json string.
+    return "text" if write.textual and column.base in ("json", "jsonb") else column.type
+
+
+def _value(column: Column, write: Write) -> str:
+    value = f'"b".{quote(column.name)}'
+    return f"cast({value} as {column.type})" if _sent_type(column, write) != column.type else value
 
 
 def _insert(relation: Relation, write: Write, parameters: Parameters) -> tuple[str, tuple[str, ...]]:
@@ -187,8 +206,13 @@ def _insert(relation: Relation, write: Write, parameters: Parameters) -> tuple[s
         counting = f" where {_count('+ 1')} <> '0'"
     if columns:
         names = ", ".join(quote(column.name) for column in columns)
-        values = ", ".join(f'"b".{quote(column.name)}' for column in columns)
-        text = f"{head} ({names}) select {values} from {_rows(columns, write, parameters)}{counting}"
+        values = ", ".join(_value(column, write) for column in columns)
+        source = _rows(columns, write, parameters)
+        if write.single:
+            # The counting below must see the one row that is taken, and none besides.
+            fitting = where_sql(relation, write.query.where, '"b"', parameters)
+            source = f'(select * from (select * from {source} limit 1) as "b"{fitting} offset 0) as "b"'
+        text = f"{head} ({names}) select {values} from {source}{counting}"
     else:
         text = f'{head} select from json_array_elements({parameters.number(BODY)}) as "b"{counting}'
     if resolution is None:
@@ -211,7 +235,7 @@ def _count(change: str) -> str:
 
 def _update(relation: Relation, write: Write, parameters: Parameters) -> str:
     columns = _written(relation, write.keys)
-    assigned = ", ".join(f'{quote(column.name)} = "b".{quote(column.name)}' for column in columns)
+    assigned = ", ".join(f"{quote(column.name)} = {_value(column, write)}" for column in columns)
     where = where_sql(relation, write.query.where, '"r"', parameters)
     row = f'(select * from {_rows(columns, write, parameters)} limit 1) as "b"'
     return f'update {relation.sql} as "r" set {assigned} from {row}{where}'

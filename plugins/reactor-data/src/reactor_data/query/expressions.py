@@ -64,6 +64,17 @@ def output_name(item: Item) -> str:
     return keys[-1] if keys else item.field.name
 
 
+def output_names(relation: Relation, items: Iterable[Selection]) -> list[str]:
+    """Return the columns of the answer in their order."""
+    names: list[str] = []
+    for item in items:
+        if isinstance(item, Star):
+            names += (column.name for column in relation.columns)
+        elif isinstance(item, Item):
+            names.append(output_name(item))
+    return names
+
+
 def selection_sql(schema: Schema, relation: Relation, items: Iterable[Selection], source: str) -> str:
     """Return the select list."""
     return ", ".join(
