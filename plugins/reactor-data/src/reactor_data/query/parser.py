@@ -14,6 +14,8 @@ from reactor_data.query.fields import Key, parse_key, parse_names, parse_order, 
 from reactor_data.query.text import pairs
 
 DEFAULT_EMBED_DEPTH = 5
+_NOTHING = Query()
+_ALL = (Star(),)
 _BIGGEST = 2**63 - 1
 # Parameters of a stream of events. Without an operator they are no filters, even where a column has that name.
 _STREAM = ("event", "access_token", "last_event_id")
@@ -36,12 +38,12 @@ def parse_query(
             not selected; 416 for a negative limit of an embed.
     """
     if not raw:
-        return Parsed(Query(), [])
+        return Parsed(_NOTHING, [])
     found = pairs(raw)
-    parser = _Parser(call, any(key == "subscribe" for key, _ in found))
+    parser = _Parser(call, "subscribe" in raw and any(key == "subscribe" for key, _ in found))
     for key, value in found:
         parser.parameter(key, value)
-    return parser.result(max_embed_depth, Targets(legacy=legacy_target_names))
+    return parser.result(max_embed_depth, legacy_target_names)
 
 
 class _Parser:
@@ -54,6 +56,7 @@ class _Parser:
         self.names: dict[str, tuple[str, ...]] = {}
         self.where: list[Condition] = []
         self.order: tuple[Order, ...] = ()
+        self.related = False
         self.levels: dict[tuple[str, ...], Level] = {}
         self.values: list[str] = []
         self.limit: int | None = None
@@ -61,19 +64,21 @@ class _Parser:
         self.subscribe: str | None = None
         self.arguments: list[tuple[str, str]] = []
 
-    def result(self, max_embed_depth: int, targets: Targets) -> Parsed:
-        select: tuple[Selection, ...] = (Star(),) if self.select is None else parse_select(self.select, max_embed_depth)
-        order = self.order
-        if self.levels:
+    def result(self, max_embed_depth: int, legacy_target_names: bool) -> Parsed:
+        select: tuple[Selection, ...] = _ALL if self.select is None else parse_select(self.select, max_embed_depth)
+        order, names = self.order, self.names
+        parsed = Parsed(_NOTHING, self.values, self.limit, self.offset, self.subscribe, self.arguments)
+        if self.levels or self.related:
+            targets = Targets(legacy=legacy_target_names)
             select = targets.attach(select, self.levels.items())
-        if any(term.embed is not None for term in order):
             order = targets.orders(select, order)
-        query = Query(select, tuple(self.where), order, self.names.get("columns"), self.names.get("on_conflict"))
-        warnings = [
-            f"the embed {name} was addressed by its relation; this will end, use its alias {alias} in filters, orders and limits"
-            for name, alias in targets.replaced.items()
-        ]
-        return Parsed(query, self.values, self.limit, self.offset, self.subscribe, self.arguments, warnings)
+            parsed.warnings = [
+                f"the embed {name} was addressed by its relation; this will end,"
+                f" use its alias {alias} in filters, orders and limits"
+                for name, alias in targets.replaced.items()
+            ]
+        parsed.query = Query(select, tuple(self.where), order, names.get("columns"), names.get("on_conflict"))
+        return parsed
 
     def parameter(self, key: str, value: str) -> None:
         """Take one parameter. Of `select` and its like the first counts, of limits the last, orders follow one another."""
@@ -81,7 +86,9 @@ class _Parser:
             if self.select is None:
                 self.select = value
         elif key == "order":
-            self.order += parse_order(value)
+            for term in (terms := parse_order(value)):
+                self.related |= term.embed is not None
+            self.order += terms
         elif key == "limit":
             self.limit = _number(value, self.limit)
         elif key == "offset":
