@@ -134,15 +134,13 @@ def standard_body(
     )
 
 
-def _dialect_of(context: Context) -> ErrorDialect | None:
-    return None if context.route is None else context.route.dialect
-
-
 class ErrorHandlers:
     """Falcon's error handlers; every exception of a request ends in one of them."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, dialects: Mapping[str, ErrorDialect] | None = None) -> None:
+        """Take a log, and the dialect spoken below a prefix where no route matches."""
         self._log = log
+        self._dialects = {f"{prefix}/": dialect for prefix, dialect in (dialects or {}).items()}
 
     def install(self, app: falcon.App[Any, Any]) -> None:
         """Register the handlers on an application."""
@@ -153,7 +151,7 @@ class ErrorHandlers:
     def domain(self, req: Any, resp: Any, error: ReactorError, params: Any) -> None:
         """Answer a domain error."""
         context: Context = req.context
-        status, body = body_of(error, context.request_id, _dialect_of(context))
+        status, body = body_of(error, context.request_id, self._dialect(req))
         if status >= 500:
             self._log.error("%s", error, exc_info=error)
         self._answer(resp, status, body)
@@ -176,7 +174,7 @@ class ErrorHandlers:
             message = f"{req.path} does not answer {req.method}"
         elif status in (400, 415):
             message = error.description
-        dialect = _dialect_of(req.context)
+        dialect = self._dialect(req)
         self._answer(resp, status, standard_body(status, req.context.request_id, message, code, dialect))
         headers: Any = error.headers or ()
         for name, value in headers.items() if isinstance(headers, dict) else headers:
@@ -186,8 +184,14 @@ class ErrorHandlers:
         """Answer a bug: a plain 500 outside, the traceback in the log."""
         where = req.uri_template or "an unrouted path"
         self._log.error("unhandled %s in %s %s", type(error).__name__, req.method, where, exc_info=error)
-        dialect = _dialect_of(req.context)
+        dialect = self._dialect(req)
         self._answer(resp, 500, standard_body(500, req.context.request_id, dialect=dialect))
+
+    def _dialect(self, req: Any) -> ErrorDialect | None:
+        route = req.context.route
+        if route is not None:
+            return route.dialect  # type: ignore[no-any-return]
+        return next((found for prefix, found in self._dialects.items() if req.path.startswith(prefix)), None)
 
     def _answer(self, resp: Any, status: int, body: bytes) -> None:
         resp.status = status

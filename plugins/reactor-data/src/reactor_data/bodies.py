@@ -142,7 +142,7 @@ def _csv_rows(lines: Any, head: tuple[str, ...]) -> Iterator[list[str | None]]:
             raise invalid_body(
                 "All lines must have same number of fields",
                 detail=f"row {number} (line {lines.line_num}) has {len(fields)} fields, the first line names {len(head)}",
-                hint='Give each row one field for each column; quote a field that has a comma, a quote or a line break in it.',
+                hint="Give each row one field for each column; quote a field that has a comma, a quote or a line break in it.",
             )
         yield [None if field == "NULL" else field for field in fields]
 

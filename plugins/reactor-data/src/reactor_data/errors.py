@@ -185,17 +185,6 @@ def put_key_mismatch() -> DataError:
     )
 
 
-def schema_not_exposed(name: str, exposed: Sequence[str]) -> DataError:
-    """A profile names a schema that is not served."""
-    return DataError(
-        406,
-        "schema_not_exposed",
-        f"Invalid schema: {name}",
-        pgrst="PGRST106",
-        hint=f"Only the following schemas are exposed: {', '.join(exposed)}",
-    )
-
-
 def not_acceptable(entries: Sequence[str], hint: str) -> DataError:
     """None of the accepted media types can be made."""
     return DataError(
@@ -231,14 +220,22 @@ def permission_missing(permission: str, *, anonymous: bool) -> DataError:
     )
 
 
+def realtime_unavailable() -> DataError:
+    """A read asks for events, which nobody serves."""
+    return DataError(
+        426,
+        "realtime_unavailable",
+        "subscribing is not available: this version has no realtime",
+        hint="Read without subscribe=, or poll.",
+    )
+
+
 def bad_override(what: str) -> DataError:
     """SQL set a response.* setting that no answer can follow."""
     if what == "status":
         message, code = "response.status guc must be a valid status code", "PGRST112"
     else:
-        message = (
-            "response.headers guc must be a JSON array composed of objects with a single key and a string value"
-        )
+        message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         code = "PGRST111"
     return DataError(500, "config_error", message, pgrst=code)
 

@@ -7,9 +7,7 @@ import msgspec
 from reactor_data.errors import DataError
 
 _MESSAGE = "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'."
-_DETAIL = (
-    "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'."
-)
+_DETAIL = "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'."
 
 
 class _Message(msgspec.Struct):

@@ -38,23 +38,23 @@ class Reader:
         self._plans = plans
         self._config = config
 
-    def relation(self, name: str) -> Relation:
+    def relation(self, name: str, profile: str | None = None) -> Relation:
         """Return an exposed relation. Raises 404 `table_not_found`."""
-        return self._find(name)[1]
+        return find_relation(self._schema, name, profile)[1]
 
     def read(self, caller: Caller, name: str, asked: Asked) -> Rows:
         """Run a read."""
         return self._runner.attempt(caller, name, "select", lambda: self._read(caller, name, asked))
 
     def _read(self, caller: Caller, name: str, asked: Asked) -> Rows:
-        schema, relation = self._find(name)
+        schema, relation = find_relation(self._schema, name, caller.profile)
         compiled = asked.compiled
-        if compiled is None or compiled[0] != schema.version or compiled[1] != name:
+        if compiled is None or compiled[0] is not relation:
             compiled = asked.compiled = self._compile(schema, relation, asked)
         if caller.timing is not None:
             caller.timing.mark("plan")
         read, page = asked.read, asked.page
-        results = self._runner.run(caller, compiled[2], readonly=True)
+        results = self._runner.run(caller, compiled[1], readonly=True)
         if read.shape.explain is not None:
             return Rows(plan_text(results[0]), 0, None)
         count, body, counted, overrides = results[0].rows[0]
@@ -69,7 +69,7 @@ class Reader:
             raise singular_mismatch(rows)
         return Rows(body or b"", rows, total, overrides)
 
-    def _compile(self, schema: Schema, relation: Relation, asked: Asked) -> tuple[int, str, Sequence[Statement]]:
+    def _compile(self, schema: Schema, relation: Relation, asked: Asked) -> tuple[Relation, Sequence[Statement]]:
         plan = self._plans.read(schema, relation, asked.read)
         specials: dict[int, str | bytes] = {LIMIT: str(asked.page.limit), OFFSET: str(asked.page.offset)}
         if asked.read.count == "estimated":
@@ -78,7 +78,7 @@ class Reader:
         statements = [statement_of(plan, asked.parsed, specials, explain)]
         if plan.estimate is not None and explain is None:
             statements.append(statement_of(plan.estimate, asked.parsed, specials))
-        return schema.version, relation.name, statements
+        return relation, statements
 
     def _estimated(self, read: Read, counted: int | None, explained: RawResult) -> int:
         (plan,) = msgspec.json.decode(explained.rows[0][0] or b"[]")
@@ -87,11 +87,13 @@ class Reader:
             return planned
         return counted if counted <= self._config.max_limit else max(planned, counted)
 
-    def _find(self, name: str) -> tuple[Schema, Relation]:
-        schema, relation = self._schema.find(name)
-        if relation is None:
-            raise table_not_found(name, schema.name, schema.near(name))
-        return schema, relation
+
+def find_relation(cache: SchemaCache, name: str, profile: str | None) -> tuple[Schema, Relation]:
+    """Return an exposed relation and its schema. Raises 404 `table_not_found`."""
+    schema, relation = cache.find(name, profile)
+    if relation is None:
+        raise table_not_found(name, schema.name, schema.near(name))
+    return schema, relation
 
 
 def plan_text(result: RawResult) -> bytes:

@@ -6,12 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from reactor_data import queries
 from reactor_data.catalog.cache import SchemaCache
-from reactor_data.catalog.model import Schema
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
 from reactor_data.faults import explain_fault, explain_outage
@@ -32,8 +31,9 @@ from reactor_kernel.api import (
 
 T = TypeVar("T")
 
-# What Postgres answers when a relation, column or function is not what the snapshot says.
-_STALE = ("42P01", "42703")
+# What Postgres answers when a relation or column is not what the snapshot says, and what the snapshot answers when it
+# lacks one that was made without a notice.
+_STALE = ("42P01", "42703", "PGRST200", "PGRST202", "PGRST204", "PGRST205")
 # Deferred constraints are checked at a commit that a rolled-back transaction does not reach.
 _CHECK_CONSTRAINTS = Statement("set constraints all immediate", prepare=False)
 
@@ -61,7 +61,7 @@ class Caller:
     """Who asks, and how its transaction runs.
 
     `settings` are published in it; `rolls_back` ends it without keeping anything; `abandoned` tells that nobody waits any
-    more, and what runs is then cancelled.
+    more, and what runs is then cancelled. `profile` is the exposed schema; None = the default one.
     """
 
     identity: Identity
@@ -71,7 +71,7 @@ class Caller:
     isolation: Isolation | None = None
     abandoned: Callable[[], bool] | None = None
     timing: Timing | None = None
-    profile: str | None = field(default=None)
+    profile: str | None = None
 
     @property
     def anonymous(self) -> bool:
@@ -145,11 +145,12 @@ class Runner:
             DataError: what Postgres or the pool refused, in the contract's words; a refused write is on record.
         """
         try:
-            version = self._schema.current().version
+            version = self._schema.snapshot().version
             try:
                 return attempt()
-            except DatabaseFault as fault:
-                stale = fault.sqlstate in _STALE or (scope == "execute" and fault.sqlstate == "42883")
+            except (DatabaseFault, DataError) as refusal:
+                code = refusal.sqlstate if isinstance(refusal, DatabaseFault) else refusal.pgrst
+                stale = code in _STALE or (scope == "execute" and code == "42883")
                 if not stale or not self._schema.doubt(version):
                     raise
             return attempt()
@@ -160,16 +161,15 @@ class Runner:
 
     def explained(self, fault: DatabaseFault, caller: Caller, subject: str, scope: str) -> DataError:
         """Return the error for a refusal; put it on record where it refuses a change."""
-        error = self.error_of(fault, caller, self._schema.current(), subject, scope)
+        error = self.error_of(fault, caller, subject, scope)
         if fault.sqlstate == "42501" and scope != "select":
             self.record_denial(caller, scope, subject)
         return error
 
-    def error_of(self, fault: DatabaseFault, caller: Caller, schema: Schema, subject: str, scope: str) -> DataError:
+    def error_of(self, fault: DatabaseFault, caller: Caller, subject: str, scope: str) -> DataError:
         """Return the error for a refusal."""
-        return explain_fault(
-            fault, policies=schema.policies, subject=subject, scope=scope, anonymous=caller.anonymous
-        )
+        policies = self._schema.current(caller.profile).policies
+        return explain_fault(fault, policies=policies, subject=subject, scope=scope, anonymous=caller.anonymous)
 
     def record_denial(self, caller: Caller, scope: str, subject: str) -> None:
         """Write that a change was refused, in a transaction of its own: the change's was rolled back."""

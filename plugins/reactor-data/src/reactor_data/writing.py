@@ -9,19 +9,18 @@ import msgspec
 from reactor_data import queries
 from reactor_data.bodies import Payload
 from reactor_data.catalog.cache import SchemaCache
-from reactor_data.catalog.model import Relation, Schema
+from reactor_data.catalog.model import Relation
 from reactor_data.config import DataConfig
 from reactor_data.errors import (
     max_affected_exceeded,
     put_key_mismatch,
     singular_mismatch,
-    table_not_found,
 )
 from reactor_data.planning import Plans, statement_of
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Write, check_filters
 from reactor_data.query.expressions import BODY
-from reactor_data.reading import plan_text
+from reactor_data.reading import find_relation, plan_text
 from reactor_data.running import Caller, Runner
 from reactor_kernel.api import RawResult, Statement
 
@@ -30,8 +29,8 @@ from reactor_kernel.api import RawResult, Statement
 class Change:
     """What a write did.
 
-    `key` are the primary key's values of the one row inserted, as text; `target` the columns that a resolution of duplicates
-    went by; `overrides` what SQL wants the answer to say.
+    `key` are the primary key's values of the one row inserted, as text; `resolvable` tells that duplicates are known by a
+    primary key or `on_conflict`; `overrides` what SQL wants the answer to say.
     """
 
     body: bytes | None
@@ -39,7 +38,7 @@ class Change:
     inserted: int | None
     key: tuple[str | None, ...] | None
     relation: Relation
-    target: tuple[str, ...]
+    resolvable: bool
     overrides: bytes | None = None
 
 
@@ -67,15 +66,20 @@ class Writer:
             caller, name, write.action, lambda: self._write(caller, name, parsed, payload, write, max_affected)
         )
 
-    def planned(self, name: str, write: Write) -> tuple[Relation, Plan]:
+    def relation(self, name: str, profile: str | None) -> Relation:
+        """Return an exposed relation. Raises 404 `table_not_found`."""
+        return find_relation(self._schema, name, profile)[1]
+
+    def planned(self, name: str, profile: str | None, write: Write) -> tuple[Relation, Plan]:
         """Return the relation and the plan of a write."""
-        schema, relation = self._find(name)
+        schema, relation = find_relation(self._schema, name, profile)
         return relation, self._plans.write(schema, relation, write)
 
     def _write(
         self, caller: Caller, name: str, parsed: Parsed, payload: Payload | None, write: Write, max_affected: int | None
     ) -> Change:
-        relation, plan = self.planned(name, write)
+        relation, plan = self.planned(name, caller.profile, write)
+        resolvable = bool(relation.primary_key or write.query.on_conflict)
         specials = {BODY: payload.text if payload is not None else b"[]"}
         if caller.timing is not None:
             caller.timing.mark("plan")
@@ -86,10 +90,10 @@ class Writer:
             queries.audit(caller.identity, caller.request_id, write.action, relation.name),
         ]
         if not (write.shape.singular or write.single or max_affected is not None):
-            return change_of(self._runner.run(caller, statements)[0], relation, plan)
+            return change_of(self._runner.run(caller, statements)[0], relation, resolvable)
         # Whether to keep the change is known only once its rows are counted.
         with self._runner.begin(caller) as tx:
-            change = change_of(tx.run(statements)[0], relation, plan)
+            change = change_of(tx.run(statements)[0], relation, resolvable)
             if write.single and change.count != 1:
                 raise put_key_mismatch()
             if write.shape.singular and change.count != 1:
@@ -104,16 +108,10 @@ class Writer:
             # It ran: what it changed is there.
             statements.append(queries.audit(caller.identity, caller.request_id, write.action, relation.name))
         results = self._runner.run(caller, statements)
-        return Change(plan_text(results[0]), 0, None, None, relation, ())
-
-    def _find(self, name: str) -> tuple[Schema, Relation]:
-        schema, relation = self._schema.find(name)
-        if relation is None:
-            raise table_not_found(name, schema.name, schema.near(name))
-        return schema, relation
+        return Change(plan_text(results[0]), 0, None, None, relation, False)
 
 
-def change_of(result: RawResult, relation: Relation, plan: Plan) -> Change:
+def change_of(result: RawResult, relation: Relation, resolvable: bool) -> Change:
     """Read the one row of a write's statement."""
     count, body, location, inserted, _, overrides = result.rows[0]
     key = None if location is None else msgspec.json.decode(location, type=tuple[str | None, ...])
@@ -124,6 +122,6 @@ def change_of(result: RawResult, relation: Relation, plan: Plan) -> Change:
         inserted=None if inserted is None else int(inserted),
         key=key if rows == 1 else None,
         relation=relation,
-        target=plan.target,
+        resolvable=resolvable,
         overrides=overrides,
     )
