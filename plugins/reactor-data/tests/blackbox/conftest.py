@@ -77,10 +77,13 @@ def archive(
     from reactor_kernel.testing import KernelFactory
 
     opened: dict[str, tuple[Archive, Any]] = {}
+    broken: dict[str, Exception] = {}
     auth = identities()
 
     def find(settings: dict[str, Any]) -> Archive:
         key = repr(sorted(settings.items()))
+        if key in broken:
+            raise broken[key]
         if key not in opened:
             root = tmp_path_factory.mktemp("archive")
             served = root / "served"
@@ -88,8 +91,14 @@ def archive(
             migration = (HERE / "schema.sql").read_text(encoding="utf-8")
             (served / "migrations" / "001_archive.sql").write_text(migration, encoding="utf-8")
             factory = KernelFactory(lambda: reactor_postgres, root)
-            kernel = factory(auth, DataPlugin, config={"data": SETTINGS | settings}, root=served)
-            opened[key] = Archive(kernel), factory
+            try:
+                kernel = factory(auth, DataPlugin, config={"data": SETTINGS | settings}, root=served)
+                opened[key] = Archive(kernel), factory
+            except Exception as error:
+                # So that each case of the table says so, without trying again.
+                broken[key] = error
+                factory.close()
+                raise
         return opened[key][0]
 
     try:

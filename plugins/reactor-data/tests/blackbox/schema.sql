@@ -316,12 +316,12 @@ create function page() returns "text/html" language sql stable as $$ select '<h1
 create function dot() returns "image/x-dot" language sql stable as $$ select '\x2e'::bytea::"image/x-dot" $$;
 
 create domain hue as int;
-create function json(hue) returns json language sql immutable as $$ select to_json('#' || lpad(to_hex($1::int), 6, '0')) $$;
-create function hue(json) returns hue language sql immutable as $$ select ('x' || lpad(ltrim($1 #>> '{}', '#'), 8, '0'))::bit(32)::int::hue $$;
-create function hue(text) returns hue language sql immutable as $$ select ('x' || lpad(ltrim($1, '#'), 8, '0'))::bit(32)::int::hue $$;
-create cast (hue as json) with function json(hue) as implicit;
-create cast (json as hue) with function hue(json) as implicit;
-create cast (text as hue) with function hue(text) as implicit;
+create function hue_to_json(hue) returns json language sql immutable as $$ select to_json('#' || lpad(to_hex($1::int), 6, '0')) $$;
+create function hue_of_json(json) returns hue language sql immutable as $$ select ('x' || lpad(ltrim($1 #>> '{}', '#'), 8, '0'))::bit(32)::int::hue $$;
+create function hue_of_text(text) returns hue language sql immutable as $$ select ('x' || lpad(ltrim($1, '#'), 8, '0'))::bit(32)::int::hue $$;
+create cast (hue as json) with function hue_to_json(hue) as implicit;
+create cast (json as hue) with function hue_of_json(json) as implicit;
+create cast (text as hue) with function hue_of_text(text) as implicit;
 create table paints (id int primary key, name text, shade hue) with (rls = false);
 
 -- The second exposed schema ---------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ grant execute on all functions in schema annex to reactor_authenticated, reactor
 
 -- Rows ------------------------------------------------------------------------------------------------------------
 
-create function fixture.refill() returns void language plpgsql as $refill$
+create function fixture.refill() returns void language plpgsql set search_path = public as $refill$
 begin
   truncate directors, studios, films, screenings, tickets, synopses, posters, actors, castings, towns, deliveries, employees,
     halls, repairs, samples, spans, articles, words, "odd names", prices, pairs, members, loose, counters, todos, remarks,
