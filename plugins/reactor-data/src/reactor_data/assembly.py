@@ -77,8 +77,9 @@ class Assembly:
     def plans(self) -> Plans:
         """The compiled statements."""
         from reactor_data.planning import Plans
+        from reactor_data.query.levels import Rules
 
-        return Plans()
+        return Plans(Rules(self._config.max_limit, self._config.aggregates_enabled))
 
     @cached_property
     def reader(self) -> Reader:
