@@ -106,7 +106,9 @@ class Loader:
 
     def snapshot(self, version: int, results: Sequence[RawResult]) -> Snapshot:
         """Return the snapshot that the results of `queries.snapshot` describe."""
-        relations, keys, rules, functions, types, casts, handlers, policies, settings, comments = results[1:]
+        relations, keys, rules, functions, types, casts, handlers, policies, settings, comments, fingerprint = results[
+            1:
+        ]
         known_types = _decoded(types, _Type)
         representations = _Representations(known_types, _decoded(casts, _Cast))
         constraints = _decoded(keys, Key)
@@ -140,6 +142,7 @@ class Loader:
                 for name in self._schemas
             },
             _by_role(settings),
+            fingerprint.rows[0][0] or b"",
         )
 
     def search_path(self, schema: str) -> tuple[str, ...]:
