@@ -209,6 +209,7 @@ def theirs() -> Callable[[str], bool]:
     """Tell whether an answer has anything of the other organisation."""
     return lambda text: _OTHER in text or re.search(r"\b5[01]\d{3}\b", text) is not None
 
+
 class Served:
     """A kernel of a test's own: two members in different organisations, and the database as its owner sees it."""
 
