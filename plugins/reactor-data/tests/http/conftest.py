@@ -114,9 +114,9 @@ def project(tmp_path: Path) -> Path:
 def boot(kernel_factory: Any, project: Path) -> Callable[..., Any]:
     from reactor_data.plugin import DataPlugin
 
-    def make(*, _database: dict[str, Any] | None = None, **config: Any) -> Any:
+    def make(*, _database: dict[str, Any] | None = None, _url: str | None = None, **config: Any) -> Any:
         sections = {"data": config} if _database is None else {"data": config, "database": _database}
-        return kernel_factory(TrustingAuth, DataPlugin, config=sections, root=project)
+        return kernel_factory(TrustingAuth, DataPlugin, config=sections, root=project, database_url=_url)
 
     return make
 
