@@ -13,10 +13,20 @@ from reactor_kernel.api import MetricCollector, PluginContext
 
 if TYPE_CHECKING:
     from reactor_data.admin import Administration
+    from reactor_data.asking import Asker
     from reactor_data.http.admin import MigrateResource, QueryResource, TablesResource
+    from reactor_data.http.changes import Changes
     from reactor_data.http.health import HealthResource
+    from reactor_data.http.metrics import MetricsResource
+    from reactor_data.http.records import RecordsResource
     from reactor_data.http.relations import RelationResource
+    from reactor_data.http.requests import CallerReader
     from reactor_data.http.rpc import FunctionResource
+    from reactor_data.planning import Plans
+    from reactor_data.query.levels import Rules
+    from reactor_data.reading import Reader
+    from reactor_data.running import Runner
+    from reactor_data.writing import Writer
 
 _LOADS = "reactor_data_schema_loads"
 _RELATIONS = "reactor_data_relations"
@@ -57,20 +67,96 @@ class Assembly:
 
         return Administration(self._ctx.db, self.schema)
 
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs statements for callers."""
+        from reactor_data.running import Runner
+
+        return Runner(self._ctx.db, self.schema, self._config, self._ctx.log)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the configuration allows a query to ask."""
+        from reactor_data.query.levels import Rules
+
+        return Rules(self._config.max_limit, self._config.aggregates_enabled)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The compiled statements."""
+        from reactor_data.planning import Plans
+
+        return Plans(self.rules)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads rows."""
+        from reactor_data.reading import Reader
+
+        return Reader(self.runner, self.schema, self.plans, self._config)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What writes rows."""
+        from reactor_data.writing import Writer
+
+        return Writer(self.runner, self.schema, self.plans, self._config)
+
+    @cached_property
+    def asker(self) -> Asker:
+        """What understands requests."""
+        from reactor_data.asking import Asker
+
+        return Asker(self._config)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What answers writes."""
+        from reactor_data.http.changes import Changes
+        from reactor_data.perrow import RowByRow
+
+        return Changes(self.writer, RowByRow(self.runner, self.writer), self.asker)
+
+    @cached_property
+    def callers(self) -> CallerReader:
+        """What reads who calls."""
+        from reactor_data.http.requests import CallerReader
+        from reactor_data.roles import CallerRoles
+
+        roles = CallerRoles(self._ctx.db, self.schema, self._config.role_claim)
+        return CallerReader(self._config, self.schema, roles)
+
     def relations(self) -> RelationResource:
         """Return the resource of rows."""
         from reactor_data.http.relations import RelationResource
-        from reactor_data.http.requests import CallerReader
-        from reactor_data.service import DataService
 
-        service = DataService(self._ctx.db, self.schema, self._config, self._ctx.log)
-        return RelationResource(service, CallerReader(self._config, self.schema), self._config)
+        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config)
 
     def functions(self) -> FunctionResource:
         """Return the resource of functions."""
+        from reactor_data.calling import Functions
         from reactor_data.http.rpc import FunctionResource
 
-        return FunctionResource()
+        functions = Functions(self._ctx.db, self.runner, self.schema, self._config, self.rules)
+        return FunctionResource(functions, self.callers, self.asker, self._config)
+
+    def records(self) -> RecordsResource:
+        """Return the resource that services append records to."""
+        from reactor_data.http.records import RecordsResource
+        from reactor_kernel.api import AuthClient
+
+        return RecordsResource(
+            self.writer,
+            self.callers,
+            self.asker,
+            lambda: self._ctx.services.require(AuthClient),  # type: ignore[type-abstract]
+        )
+
+    def metrics_route(self) -> MetricsResource:
+        """Return the resource of this capability's metrics."""
+        from reactor_data.http.metrics import MetricsResource
+
+        return MetricsResource(self._ctx.metrics, enabled=self._config.metrics)
 
     def health(self) -> HealthResource:
         """Return the health resource."""
