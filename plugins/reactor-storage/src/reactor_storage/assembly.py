@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
     from reactor_storage.buckets import Buckets
     from reactor_storage.grants import Grants
+    from reactor_storage.listings import Listings
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
@@ -82,6 +83,13 @@ class Assembly:
         return Writer(
             self.ctx.db, self.buckets, self.backend, self.remains, max_object_size=self.config.max_object_size
         )
+
+    @cached_property
+    def listings(self) -> Listings:
+        """Lists folders."""
+        from reactor_storage.listings import Listings
+
+        return Listings(self.ctx.db, self.buckets)
 
     @cached_property
     def grants(self) -> Grants:

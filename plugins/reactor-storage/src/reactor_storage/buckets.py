@@ -39,6 +39,15 @@ class Buckets:
         (result,) = self._db.run(None, [queries.bucket(caller.org_id, ref)], readonly=True)
         return _only(buckets_in(result), ref)
 
+    def find_public(self, caller: Caller, ref: str) -> Bucket:
+        """Return a public bucket, also for a caller with a credential: of its organisation first."""
+        if caller.identity.org_id is not None and not caller.anonymous:
+            (result,) = self._db.run(None, [queries.bucket(caller.identity.org_id, ref)], readonly=True)
+            for bucket in buckets_in(result):
+                if bucket.public:
+                    return bucket
+        return self._find_public(caller, ref)
+
     def _find_public(self, caller: Caller, ref: str) -> Bucket:
         if caller.named_org is None:
             (result,) = self._db.run(None, [queries.public_buckets(ref)], readonly=True)

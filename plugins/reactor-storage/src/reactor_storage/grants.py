@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
@@ -35,12 +36,12 @@ class Grants:
 
     def give(
         self, caller: Caller, bucket_ref: str, key: str, *, method: Method, seconds: int | None = None, upsert: bool = False,
-        single_use: bool = False, transform: str = "", plain: bool = False,
+        single_use: bool = False, transform: str = "", plain: bool = False, exists: bool = False,
     ) -> Grant:  # fmt: skip
         """Let whoever holds the URL do to one object what the caller may do now.
 
         Policies are asked here and not again when the URL is used. The object need not exist. A `plain` grant names no signer, so
-        that its signature is the canonical one.
+        that its signature is the canonical one. With `exists` an object that is not there is an error.
 
         Raises:
             ObjectNotFound: it is there, and the caller does not see it.
@@ -57,7 +58,7 @@ class Grants:
             self._writer.rehearse(caller, bucket, key)
         else:
             caller.demand_reading(bucket)
-            if self._exists(bucket, key):
+            if exists or self._exists(bucket, key):
                 self._reader.content_of(caller, bucket, key)
         signer = None if plain else caller.identity.user_id
         return Grant(
@@ -71,6 +72,10 @@ class Grants:
             single_use,
             transform,
         )
+
+    def may_read(self, caller: Caller, bucket_ref: str) -> None:
+        """Raise unless the caller may read objects of a bucket."""
+        caller.demand_reading(self._buckets.find(caller, bucket_ref))
 
     def _exists(self, bucket: Bucket, key: str) -> bool:
         (found,) = self._db.run(None, [queries.visible(bucket.org_id, bucket.name, key)], readonly=True)
@@ -133,15 +138,15 @@ def used(grant: Grant, signature: str) -> Sequence[Statement]:
     return [queries.spend(signature, grant.expires)] if grant.single_use else []
 
 
-class spent_once:
-    """Turns the second use of a single-use URL into 403 `url_expired`."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, DatabaseFault) and error.constraint == "signed_uses_pkey":
-            raise UrlExpired("the signed URL was used; it works once") from error
+@contextmanager
+def spent_once() -> Iterator[None]:
+    """Turn the second use of a single-use URL into 403 `url_expired`."""
+    try:
+        yield
+    except DatabaseFault as fault:
+        if fault.constraint != "signed_uses_pkey":
+            raise
+        raise UrlExpired("the signed URL was used; it works once") from fault
 
 
 def _flag(query: Mapping[str, str], name: str) -> bool:

@@ -115,14 +115,16 @@ class StoragePlugin:
         Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
         is asked in `access.py` for each bucket.
         """
+        from reactor_storage.http import mounts_sdk
         from reactor_storage.http.buckets import BucketsResource
+        from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
         from reactor_storage.http.objects import ListingResource, ObjectResource
         from reactor_storage.http.signed import SignedCallers, SignResource
 
         parts = self._assembled(ctx)
         buckets, callers = BucketsResource(parts.buckets), SignedCallers(parts.grants)
-        upload = {"PUT": MethodRule(body_limit=parts.config.max_upload_size, timeout=0)}
+        upload = MethodRule(body_limit=parts.config.max_upload_size, timeout=0)
         yield Mount("/storage/v1/health", HealthResource(), access=Access.PUBLIC)
         yield Mount("/storage/v1/buckets", buckets, access=Access.USER)
         yield Mount("/storage/v1/buckets/{bucket}", buckets, access=Access.USER, suffix="one")
@@ -135,8 +137,10 @@ class StoragePlugin:
             ObjectResource(parts.reader, parts.writer, callers),
             access=Access.PUBLIC,
             timeout=0,
-            methods=upload,
+            methods={"PUT": upload, "POST": upload},
+            dialect=storage_dialect,
         )
+        yield from mounts_sdk.mounts(parts)
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

@@ -15,7 +15,7 @@ _encode = msgspec.json.encode
 _BUCKET = """json_build_object('id', b.id, 'name', b.name, 'org_id', b.org_id, 'owner_id', b.owner_id, 'public', b.public,
   'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types, 'versioning', b.versioning,
   'lifecycle', b.lifecycle, 'created_at', b.created_at, 'updated_at', b.updated_at)"""
-_OBJECT = """json_build_object('id', o.id, 'bucket', o.bucket, 'key', o.key, 'owner_id', o.owner_id, 'org_id', o.org_id,
+OBJECT = """json_build_object('id', o.id, 'bucket', o.bucket, 'key', o.key, 'owner_id', o.owner_id, 'org_id', o.org_id,
   'content_type', o.content_type, 'size', o.size, 'etag', o.etag, 'metadata', o.metadata, 'cache_control', o.cache_control,
   'version_id', o.version_id, 'created_at', o.created_at, 'updated_at', o.updated_at)"""
 # The truth about the bytes is the version's, which no caller can write.
@@ -104,7 +104,7 @@ def upsert(
     return Statement(
         f"""{_INSERT} on conflict (org_id, bucket, key) do update set content_type = excluded.content_type,
           size = excluded.size, etag = excluded.etag, metadata = excluded.metadata, cache_control = excluded.cache_control,
-          version_id = excluded.version_id, updated_at = now() returning *) select {_OBJECT} from o""",
+          version_id = excluded.version_id, updated_at = now() returning *) select {OBJECT} from o""",
         (
             str(uuid7()), org_id, bucket, key, owner_id, version_id, str(size), etag,
             new.content_type, new.cache_control, _encode(new.metadata),
@@ -118,15 +118,16 @@ _INSERT = """with o as (insert into storage.objects
 
 
 def delete(org_id: str, bucket: str, keys: Sequence[str]) -> Statement:
-    """Remove objects; one row (key, version id) for each that was."""
+    """Remove objects; one row (version id, object) for each that was."""
     return Statement(
-        "delete from storage.objects where org_id = $1 and bucket = $2 and key = any($3) returning key, version_id",
+        f"""with o as (delete from storage.objects where org_id = $1 and bucket = $2 and key = any($3) returning *)
+          select o.version_id, {OBJECT} from o order by o.key""",
         (org_id, bucket, array(keys)),
     )
 
 
 def all_of_bucket(org_id: str, bucket: str, most: int) -> Statement:
-    """Remove up to `most` objects of a bucket; rows as `delete`."""
+    """Remove up to `most` objects of a bucket; one row (key, version id) for each."""
     return Statement(
         """delete from storage.objects where org_id = $1 and bucket = $2 and key in (
              select key from storage.objects where org_id = $1 and bucket = $2 order by key limit $3)
@@ -138,7 +139,7 @@ def all_of_bucket(org_id: str, bucket: str, most: int) -> Statement:
 def listing(org_id: str, bucket: str, prefix: str, lowest: str, limit: int) -> Statement:
     """Return objects whose key begins with `prefix` and is not below `lowest`, in order: rows (key, false, object)."""
     return Statement(
-        f"""select o.key, false, {_OBJECT} from storage.objects o where org_id = $1 and bucket = $2 and {_WITHIN}
+        f"""select o.key, false, {OBJECT} from storage.objects o where org_id = $1 and bucket = $2 and {WITHIN}
           order by key limit $5""",
         (org_id, bucket, lowest, after_all(prefix), str(limit)),
     )
@@ -153,17 +154,17 @@ def delimited(org_id: str, bucket: str, prefix: str, delimiter: str, lowest: str
     return Statement(
         f"""with recursive
         first as (
-          select key from storage.objects where org_id = $1 and bucket = $2 and {_WITHIN} order by key limit 1),
+          select key from storage.objects where org_id = $1 and bucket = $2 and {WITHIN} order by key limit 1),
         walk (key, common, n) as (
           select key, {_common("key")}, 1 from first
           union all
           select next.key, {_common("next.key")}, walk.n + 1 from walk cross join lateral (
-            select key from storage.objects where org_id = $1 and bucket = $2 and {_WITHIN}
+            select key from storage.objects where org_id = $1 and bucket = $2 and {WITHIN}
               and case when walk.common is null then key > walk.key
                   else key >= left(walk.common, -1) || chr(ascii(right($7, 1)) + 1) end
             order by key limit 1) next
           where walk.n < $5)
-        select coalesce(walk.common, walk.key), walk.common is not null, case when walk.common is null then {_OBJECT} end
+        select coalesce(walk.common, walk.key), walk.common is not null, case when walk.common is null then {OBJECT} end
         from walk left join storage.objects o on walk.common is null and o.org_id = $1 and o.bucket = $2 and o.key = walk.key
         order by walk.n""",
         (org_id, bucket, lowest, after_all(prefix), str(limit), prefix, delimiter),
@@ -171,7 +172,7 @@ def delimited(org_id: str, bucket: str, prefix: str, delimiter: str, lowest: str
 
 
 # A range of the index, where starts_with() would be a filter over the rest of the bucket.
-_WITHIN = "key >= $3 and ($4::text is null or key < $4)"
+WITHIN = "key >= $3 and ($4::text is null or key < $4)"
 
 
 def _common(key: str) -> str:

@@ -170,8 +170,8 @@ class Writer:
             raise PolicyDenied(f"a policy refuses to remove {key!r}")
         raise not_found(bucket.name, key)
 
-    def delete_many(self, caller: Caller, bucket: Bucket, keys: Sequence[str], rule: Rule = ANY) -> list[str]:
-        """Remove objects by their exact keys in one transaction; return the keys of those that were there and could be."""
+    def delete_many(self, caller: Caller, bucket: Bucket, keys: Sequence[str], rule: Rule = ANY) -> list[StoredObject]:
+        """Remove objects by their exact keys in one transaction; return those that were there and could be."""
         caller.demand(bucket.name, "delete", "write")
         with policies_speak("remove objects"), self._db.begin(caller.acting) as tx:
             tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key) for key in keys]))
@@ -235,27 +235,32 @@ def _end_versions(tx: Tx, bucket: Bucket, version_ids: Sequence[str]) -> list[st
     return texts_in(forgotten)
 
 
-def _remove(tx: Tx, caller: Caller, bucket: Bucket, keys: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Remove rows as the caller; return the keys of those that went, and the locators that this leaves."""
+def _remove(tx: Tx, caller: Caller, bucket: Bucket, keys: Sequence[str]) -> tuple[list[StoredObject], list[str]]:
+    """Remove rows as the caller; return the objects that went, and the locators that this leaves."""
     (gone,) = tx.run([queries.delete(bucket.org_id, bucket.name, keys)])
-    removed, version_ids = texts_in(gone), texts_in(gone, 1)
-    if not removed:
+    if not gone.rows:
         return [], []
-    left = _end_versions(tx, bucket, version_ids)
+    removed = objects_in(gone, 1)
+    left = _end_versions(tx, bucket, texts_in(gone))
     statements: list[Statement] = []
-    for key, version_id in zip(removed, version_ids, strict=True):
+    for one in removed:
         if bucket.versioning:
             statements.append(
                 queries.insert_version(
-                    str(uuid7()), bucket.org_id, bucket.name, key, None, 0, "", NewObject(), caller.identity.user_id
+                    str(uuid7()), bucket.org_id, bucket.name, one.key, None, 0, "", NewObject(), caller.identity.user_id
                 )
             )
         statements.append(
             queries.audit(
-                "object.delete", caller.identity, caller.request_id, bucket=bucket.name, key=key, org_id=bucket.org_id
+                "object.delete",
+                caller.identity,
+                caller.request_id,
+                bucket=bucket.name,
+                key=one.key,
+                org_id=bucket.org_id,
             )
         )
-        event = events.ObjectRemoved(org_id=bucket.org_id, bucket=bucket.name, key=key, version_id=version_id)
+        event = events.ObjectRemoved(org_id=bucket.org_id, bucket=bucket.name, key=one.key, version_id=one.version_id)
         tx.publish(events.REMOVED, event)
     tx.run(statements)
     return removed, left

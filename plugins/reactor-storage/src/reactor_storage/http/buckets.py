@@ -11,7 +11,7 @@ from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
-from reactor_storage.http.shapes import JSON, bucket_json
+from reactor_storage.http.shapes import bucket_json, say
 from reactor_storage.model import LifecycleRule
 
 if TYPE_CHECKING:
@@ -68,32 +68,27 @@ class BucketsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer the buckets by name."""
-        _say(resp, {"buckets": [bucket_json(bucket) for bucket in self._buckets.listed(caller_of(req))]})
+        say(resp, {"buckets": [bucket_json(bucket) for bucket in self._buckets.listed(caller_of(req))]})
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make a bucket."""
         body = json_body(req, BucketBody)
-        _say(resp, bucket_json(self._buckets.create(caller_of(req), body.named, body.fields())))
+        say(resp, bucket_json(self._buckets.create(caller_of(req), body.named, body.fields())))
         resp.status = 201
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Answer one bucket."""
-        _say(resp, bucket_json(self._buckets.find(caller_of(req), bucket)))
+        say(resp, bucket_json(self._buckets.find(caller_of(req), bucket)))
 
     def on_patch_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Change a bucket."""
         fields = json_body(req, BucketBody).fields()
-        _say(resp, bucket_json(self._buckets.update(caller_of(req), bucket, fields)))
+        say(resp, bucket_json(self._buckets.update(caller_of(req), bucket, fields)))
 
     def on_delete_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Remove a bucket; with `cascade=true` and all that is in it."""
         self._buckets.delete(caller_of(req), bucket, cascade=req.get_param("cascade") == "true")
         resp.status = 204
-
-
-def _say(resp: falcon.Response, document: object) -> None:
-    resp.content_type = JSON
-    resp.data = msgspec.json.encode(document)
 
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from reactor_storage.buckets import Buckets
-from reactor_storage.checksums import checked, expected_digests
 from reactor_storage.errors import InvalidStorageRequest
-from reactor_storage.grants import spent_once
 from reactor_storage.http.answers import answer_object
-from reactor_storage.http.bodies import content_chunks, metadata_header
 from reactor_storage.http.callers import caller_of
 from reactor_storage.http.conditions import writing_rule
-from reactor_storage.http.shapes import JSON, object_json
+from reactor_storage.http.shapes import object_json, say, uploaded
 from reactor_storage.http.signed import SignedCallers
-from reactor_storage.model import NewObject
+from reactor_storage.http.uploads import CREATE, receive, wants_upsert
+from reactor_storage.model import StoredObject
 from reactor_storage.reading import Reader
+from reactor_storage.rules import ANY
 from reactor_storage.writing import Writer
 
 if TYPE_CHECKING:
@@ -40,30 +37,26 @@ class ObjectResource:
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
-        """Store the body under the key, in place of what is there."""
-        new = NewObject(req.content_type, req.get_header("Cache-Control"), metadata_header(req))
-        chunks = checked(content_chunks(req), expected_digests(req.get_header))
+        """Store the body, or the file of a form, under the key, in place of what is there."""
         caller, _, spending = self._callers.writing(req, bucket, key)
-        with spent_once():
-            stored, _ = self._writer.put(
-                caller, bucket, key, chunks, new, writing_rule(req.get_header), with_it=spending
-            )
-        resp.set_header("ETag", stored.etag)
-        resp.content_type = JSON
-        resp.data = msgspec.json.encode(
-            {
-                "id": stored.id,
-                "key": stored.key,
-                "etag": stored.etag,
-                "size": stored.size,
-                "version_id": stored.version_id,
-            }
-        )
+        stored, _ = receive(req, self._writer, caller, bucket, key, writing_rule(req.get_header), spending)
+        _answer_stored(resp, stored)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
+        """Store it as Supabase's clients do: what is there is replaced only with `X-Upsert: true`."""
+        rule = ANY if wants_upsert(req) else CREATE
+        stored, _ = receive(req, self._writer, caller_of(req), bucket, key, rule)
+        _answer_stored(resp, stored)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Remove it."""
         self._writer.delete(caller_of(req), bucket, key, writing_rule(req.get_header))
         resp.status = 204
+
+
+def _answer_stored(resp: falcon.Response, stored: StoredObject) -> None:
+    resp.set_header("ETag", stored.etag)
+    say(resp, uploaded(stored))
 
 
 class ListingResource:
@@ -85,14 +78,14 @@ class ListingResource:
             limit=_limit(req.get_param("limit")),
         )
         found = self._buckets.find(caller, bucket)
-        resp.content_type = JSON
-        resp.data = msgspec.json.encode(
+        say(
+            resp,
             {
                 "objects": [object_json(one, found) for one in page.objects],
                 "prefixes": page.prefixes,
                 "has_more": page.cursor is not None,
                 "cursor": page.cursor,
-            }
+            },
         )
 
 

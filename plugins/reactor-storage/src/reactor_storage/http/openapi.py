@@ -28,43 +28,51 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
+    from reactor_storage.http.openapi_sdk import paths
+
+    fragment = _primary()
+    fragment["paths"] |= paths()
+    return fragment
+
+
+def _primary() -> dict[str, Any]:
     return {
         "tags": [{"name": "storage", "description": "Buckets and objects"}],
         "paths": {
-            "/storage/v1/health": {"get": _operation("The capability answers", {"200": {"description": "ok"}})},
+            "/storage/v1/health": {"get": operation("The capability answers", {"200": {"description": "ok"}})},
             "/storage/v1/buckets": {
-                "get": _operation("The organisation's buckets", _answers("200", "buckets")),
-                "post": {**_operation("Make a bucket", _answers("201", "bucket", "409")), "requestBody": _BUCKET_BODY},
+                "get": operation("The organisation's buckets", answers("200", "buckets")),
+                "post": {**operation("Make a bucket", answers("201", "bucket", "409")), "requestBody": _BUCKET_BODY},
             },
             "/storage/v1/buckets/{bucket}": {
-                "parameters": [_path("bucket")],
-                "get": _operation("One bucket", _answers("200", "bucket", "404")),
+                "parameters": [path_parameter("bucket")],
+                "get": operation("One bucket", answers("200", "bucket", "404")),
                 "patch": {
-                    **_operation("Change a bucket", _answers("200", "bucket", "404")),
+                    **operation("Change a bucket", answers("200", "bucket", "404")),
                     "requestBody": _BUCKET_BODY,
                 },
                 "delete": {
-                    **_operation("Remove a bucket", _answers("204", "removed", "404", "409")),
-                    "parameters": [_query("cascade", "boolean", "remove its objects with it")],
+                    **operation("Remove a bucket", answers("204", "removed", "404", "409")),
+                    "parameters": [query_parameter("cascade", "boolean", "remove its objects with it")],
                 },
             },
             "/storage/v1/buckets/{bucket}/objects": {
-                "parameters": [_path("bucket")],
+                "parameters": [path_parameter("bucket")],
                 "get": {
-                    **_operation("A page of its objects", _answers("200", "objects", "404")),
+                    **operation("A page of its objects", answers("200", "objects", "404")),
                     "parameters": [
-                        _query("prefix", "string", "keys that begin so"),
-                        _query("delimiter", "string", "what ends a common prefix, such as /"),
-                        _query("cursor", "string", "where the page before ended"),
-                        _query("limit", "integer", "1 to 1000; 100 unless said"),
+                        query_parameter("prefix", "string", "keys that begin so"),
+                        query_parameter("delimiter", "string", "what ends a common prefix, such as /"),
+                        query_parameter("cursor", "string", "where the page before ended"),
+                        query_parameter("limit", "integer", "1 to 1000; 100 unless said"),
                     ],
                 },
             },
             "/storage/v1/sign/{bucket}/{key}": {
-                "parameters": [_path("bucket"), _path("key")],
+                "parameters": [path_parameter("bucket"), path_parameter("key")],
                 "post": {
-                    **_operation(
-                        "A URL that works without a credential", _answers("200", "signed URL", "400", "403", "404")
+                    **operation(
+                        "A URL that works without a credential", answers("200", "signed URL", "400", "403", "404")
                     ),
                     "requestBody": {
                         "required": False,
@@ -85,35 +93,45 @@ def document() -> dict[str, Any]:
                 },
             },
             "/storage/v1/object/{bucket}/{key}": {
-                "parameters": [_path("bucket"), _path("key")],
+                "parameters": [path_parameter("bucket"), path_parameter("key")],
                 "get": {
-                    **_operation(
+                    **operation(
                         "An object's bytes", {"200": {"description": "bytes", "content": _BYTES}, "404": _ERROR}
                     ),
-                    "parameters": [_query("download", "string", "save under this name")],
+                    "parameters": [query_parameter("download", "string", "save under this name")],
                 },
-                "head": _operation("Its headers", _answers("200", "headers", "404")),
+                "head": operation("Its headers", answers("200", "headers", "404")),
                 "put": {
-                    **_operation("Store a content", _answers("200", "stored", "403", "404", "412", "413", "415")),
+                    **operation("Store a content", answers("200", "stored", "403", "404", "412", "413", "415")),
                     "requestBody": {"required": True, "content": _BYTES},
                 },
-                "delete": _operation("Remove an object", _answers("204", "removed", "404")),
+                "post": {
+                    **operation(
+                        "Store a content that is new", answers("200", "stored", "403", "404", "409", "413", "415")
+                    ),
+                    "requestBody": {"required": True, "content": _BYTES},
+                },
+                "delete": operation("Remove an object", answers("204", "removed", "404")),
             },
         },
     }
 
 
-def _operation(summary: str, responses: dict[str, Any]) -> dict[str, Any]:
+def operation(summary: str, responses: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation of this tag."""
     return {"summary": summary, "tags": ["storage"], "responses": responses}
 
 
-def _answers(status: str, description: str, *errors: str) -> dict[str, Any]:
+def answers(status: str, description: str, *errors: str) -> dict[str, Any]:
+    """Return the answer of one status, and the envelope for those of errors."""
     return {status: {"description": description}, **dict.fromkeys(errors, _ERROR)}
 
 
-def _path(name: str) -> dict[str, Any]:
+def path_parameter(name: str) -> dict[str, Any]:
+    """Return a parameter of the path."""
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _query(name: str, kind: str, text: str) -> dict[str, Any]:
+def query_parameter(name: str, kind: str, text: str) -> dict[str, Any]:
+    """Return a parameter of the query that need not be there."""
     return {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}

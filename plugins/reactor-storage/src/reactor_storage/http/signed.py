@@ -13,7 +13,7 @@ from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.grants import Grants
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
-from reactor_storage.http.shapes import JSON
+from reactor_storage.http.shapes import say
 from reactor_storage.signing import Grant
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ class SignResource:
             upsert=body.upsert, single_use=body.single_use, plain=not body.for_upload,
         )  # fmt: skip
         url = self._grants.url(grant)
-        resp.content_type = JSON
-        resp.data = msgspec.json.encode(
-            {"url": url, "signed_url": url, "signedUrl": url, "signedURL": url, "expires_at": grant.expires}
-        )
+        say(resp, {"url": url, "signed_url": url, "signedUrl": url, "signedURL": url, "expires_at": grant.expires})
 
 
 class SignedCallers:
