@@ -65,11 +65,13 @@ class TrustingAuth:
         except ValueError as error:
             raise InvalidCredential("that is no identity") from error
         return Identity(
-            kind=IdentityKind.USER,
+            kind=IdentityKind(found.get("kind", "user")),
             subject=f"user_{found['user_id']}",
-            db_role=DbRole.AUTHENTICATED,
+            db_role=DbRole(found.get("db_role", "authenticated")),
             user_id=found["user_id"],
             org_id=found["org_id"],
+            claims=found.get("claims", {}),
+            permissions=frozenset(found.get("permissions", ())),
         )
 
     @hookimpl
@@ -83,9 +85,10 @@ class Member:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.user_id, self.org_id = str(uuid7()), str(uuid7())
+        self.more: dict[str, Any] = {}
 
     def call(self, method: str, url: str, *, body: Any = None, **headers: str) -> Any:
-        token = json.dumps({"user_id": self.user_id, "org_id": self.org_id})
+        token = json.dumps({"user_id": self.user_id, "org_id": self.org_id, **self.more})
         sent = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): text for name, text in headers.items()}
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if content is not None:
@@ -111,8 +114,9 @@ def project(tmp_path: Path) -> Path:
 def boot(kernel_factory: Any, project: Path) -> Callable[..., Any]:
     from reactor_data.plugin import DataPlugin
 
-    def make(**config: Any) -> Any:
-        return kernel_factory(TrustingAuth, DataPlugin, config={"data": config}, root=project)
+    def make(*, _database: dict[str, Any] | None = None, _url: str | None = None, **config: Any) -> Any:
+        sections = {"data": config} if _database is None else {"data": config, "database": _database}
+        return kernel_factory(TrustingAuth, DataPlugin, config=sections, root=project, database_url=_url)
 
     return make
 
