@@ -97,7 +97,14 @@ class DataPlugin:
             body_limit=ctx.config.max_body_bytes,
             dialect=speak,
         )
-        yield Mount("/data/v1/rpc/{function}", parts.functions(), access=caller)
+        yield Mount(
+            "/data/v1/rpc/{function}",
+            parts.functions(),
+            access=caller,
+            methods=anyone,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
         yield Mount(
             "/data/v1/{relation}",
             parts.relations(),

@@ -122,13 +122,13 @@ def _answer(
     status = _status(write, verb, change, shown)
     resp.status = STATUS[status]
     if verb != "put":
-        total = change.count if preferences.count in _COUNTED else None
-        resp.set_header("Content-Range", content_range(0, change.count if verb == "update" else 0, total))
+        total = change.affected if preferences.count in _COUNTED else None
+        resp.set_header("Content-Range", content_range(0, change.affected if verb == "update" else 0, total))
     if shown:
         resp.content_type = form.content_type
         resp.data = change.body
         return
-    resp.set_header("X-Affected-Rows", str(change.count))
+    resp.set_header("X-Affected-Rows", str(change.affected))
     if change.key is not None and verb == "insert":
         resp.set_header("Location", row_location(change.relation, change.key))
     if status in (200, 201):

@@ -9,7 +9,7 @@ from reactor_data.config import DataConfig
 from reactor_data.errors import DataError, permission_missing
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
-from reactor_data.http.negotiation import Negotiator
+from reactor_data.http.negotiation import Negotiator, selects_whole
 from reactor_data.http.requests import CallerReader
 from reactor_data.pages import content_range, read_status
 from reactor_data.reading import Reader
@@ -83,7 +83,7 @@ class RelationResource:
             timing = self._callers.timing()
             schema = self._callers.schema(req)
             raw = req.query_string
-            form = self._negotiator.choose(header("HTTP_ACCEPT"), schema, relation, whole=_whole(raw))
+            form = self._negotiator.choose(header("HTTP_ACCEPT"), schema, relation, whole=selects_whole(raw))
             asked = self._asker.understand(raw, header("HTTP_PREFER"), header("HTTP_RANGE"), form.shape, body)
             if timing is not None:
                 timing.mark("parse")
@@ -109,7 +109,9 @@ class RelationResource:
         try:
             timing = self._callers.timing()
             schema = self._callers.schema(req)
-            form = self._negotiator.choose(req.env.get("HTTP_ACCEPT"), schema, relation, whole=_whole(req.query_string))
+            form = self._negotiator.choose(
+                req.env.get("HTTP_ACCEPT"), schema, relation, whole=selects_whole(req.query_string)
+            )
             preferences = self._asker.preferences(req.get_header("Prefer"))
             caller = self._callers.read(req, preferences, schema, timing)
             if self._guarded:
@@ -121,13 +123,6 @@ class RelationResource:
 
     def _shown(self, error: DataError) -> DataError:
         return error.minimal() if self._minimal else error
-
-
-def _whole(raw: str) -> bool:
-    """Tell whether the rows are selected as they are."""
-    return "select=" not in raw or all(
-        part in ("select=*", "select=") for part in raw.split("&") if part.startswith("select=")
-    )
 
 
 def _demand(identity: Identity, permission: str, *, anonymous: bool) -> None:
