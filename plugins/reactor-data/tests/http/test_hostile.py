@@ -322,7 +322,7 @@ OPENINGS = (
 PLATFORM = re.compile(
     r"\s*(?:BEGIN|COMMIT|ROLLBACK|SET|RESET|DISCARD|DEALLOCATE|LISTEN|SELECT set_config\()"
     r"|\s*insert into _reactor_data\.audit_events\s"
-    r"|\s*select (?:set_config\('search_path'|json_build_object\(|r\.|d\.|n\.|md5\(|coalesce\(md5|hashtext)",
+    r"|\s*select (?:set_config\('search_path'|json_build_object\(|[rdn]\.|\(select count\(\*\) \|\| ':')",
     re.IGNORECASE,
 )
 # All that stands unquoted in them: words of the compiler, and types.
