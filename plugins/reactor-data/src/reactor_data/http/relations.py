@@ -11,6 +11,7 @@ from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
 from reactor_data.http.negotiation import JSON, OBJECT, wanted_shape
 from reactor_data.http.requests import CallerReader
+from reactor_data.http.subscriptions import Subscriptions, wanted
 from reactor_data.pages import content_range, read_status
 from reactor_data.preferences import Preferences, parse_preferences
 from reactor_data.query.ast import Parsed
@@ -30,13 +31,22 @@ _STATUS = {200: "200 OK", 201: "201 Created", 204: "204 No Content", 206: "206 P
 class RelationResource:
     """The rows of one relation."""
 
-    def __init__(self, service: DataService, callers: CallerReader, config: DataConfig) -> None:
+    def __init__(
+        self, service: DataService, callers: CallerReader, config: DataConfig, subscriptions: Subscriptions
+    ) -> None:
+        self._subscriptions = subscriptions
         self._service = service
         self._callers = callers
         self._config = config
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
-        """Answer rows."""
+        """Answer rows, or with `subscribe=1` their changes."""
+        if wanted(req.query_string):
+            try:
+                self._subscriptions.answer(req, resp, relation)
+            except DataError as error:
+                raise self._shown(error) from error
+            return
         self._read(req, resp, relation, body=True)
 
     def on_head(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:

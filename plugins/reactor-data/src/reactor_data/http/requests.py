@@ -40,6 +40,8 @@ class CallerReader:
             "request.path": req.path,
             "request.headers": _headers(req.env),
         }
+        if req.method not in ("GET", "HEAD"):
+            settings["reactor.request_id"] = req.context.request_id  # changes bear it
         if preferences.timezone is not None:
             settings["timezone"] = preferences.timezone
         return Caller(req.context.identity, req.context.request_id, settings)
