@@ -66,10 +66,8 @@ def test_two_organisations_and_two_members_each_receive_what_they_may_see(person
 def test_a_function_a_trigger_and_a_cascade_are_changes_too(ann: Any, sql: Any) -> None:
     log, children = ann.subscribe("log"), ann.subscribe("children")
     notes = ann.subscribe("notes")
-    sql(
-        "select set_config('request.jwt.claims', json_build_object('org_id', '%s')::text, true), add_note('from rpc')"
-        % ann.org_id
-    )
+    claims = f"json_build_object('org_id', '{ann.org_id}')::text"
+    sql(f"select set_config('request.jwt.claims', {claims}, true), add_note('from rpc')")
     assert notes.next().title == "from rpc"
     assert log.next().data["new"]["what"] == "from rpc"
     sql("insert into parents values (1, 'p'), (2, 'q')")
