@@ -71,9 +71,6 @@ class ChangeStream(Protocol):
         """Return what comes next, waiting at most `timeout` seconds; None where nothing came.
 
         While it catches up from `after_seq` it asks the database itself, also with `timeout=0`.
-
-        Raises:
-            DatabaseUnavailable, PoolTimeout: while it catches up; it may be asked again.
         """
         ...
 
@@ -98,6 +95,7 @@ class ChangeFeed(Protocol):
         identity: Identity,
         table: str,
         *,
+        schema: str | None = None,
         events: Collection[str] = CHANGE_EVENTS,
         filters: str = "",
         select: str = "*",
@@ -105,11 +103,12 @@ class ChangeFeed(Protocol):
         recheck: Callable[[], Identity] | None = None,
         wake: Callable[[], None] | None = None,
     ) -> ChangeStream:
-        """Subscribe to a table, or to `*`, every table that the identity may read.
+        """Subscribe to a table, or to `*`, every table of the schema that the identity may read.
 
         Args:
             identity: whose eyes see.
             table: an exposed table with a primary key.
+            schema: the exposed schema it is in; None = the default one.
             events: which of INSERT, UPDATE and DELETE.
             filters: as in a data URL, percent-encoded: `status=eq.open&or=(a.is.null,b.gt.3)`. They test the new row, for
                 DELETE what can be tested of them on the key.

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.config import DataConfig
 from reactor_data.probes import DataProbes
-from reactor_data.realtime.recording import CHANNEL
-from reactor_data.sql.native import quote
+from reactor_data.realtime.parts import RealtimeParts
 from reactor_data.usermigrations.apply import UserMigrations
-from reactor_kernel.api import AuthClient, Identity, MetricCollector, MigrationOutcome, OrgRef, PluginContext
+from reactor_kernel.api import MetricCollector, PluginContext
 
 if TYPE_CHECKING:
-    import falcon
-
     from reactor_data.admin import Administration
+    from reactor_data.asking import Asker
     from reactor_data.http.admin import MigrateResource, QueryResource, TablesResource
+    from reactor_data.http.changes import Changes
     from reactor_data.http.health import HealthResource
+    from reactor_data.http.metrics import MetricsResource
+    from reactor_data.http.records import RecordsResource
     from reactor_data.http.relations import RelationResource
+    from reactor_data.http.requests import CallerReader
     from reactor_data.http.rpc import FunctionResource
-    from reactor_data.http.subscriptions import Subscriptions
-    from reactor_data.realtime.feed import DataChanges
-    from reactor_data.realtime.keeping import OutboxKeeper
+    from reactor_data.planning import Plans
+    from reactor_data.reading import Reader
+    from reactor_data.roles import CallerRoles
+    from reactor_data.running import Runner
+    from reactor_data.writing import Writer
 
 _LOADS = "reactor_data_schema_loads"
 _RELATIONS = "reactor_data_relations"
@@ -45,7 +49,6 @@ class Assembly:
             log=ctx.log,
         )
         ctx.db.on_notify(config.schema_channel, self.schema.heard)
-        ctx.db.on_notify(CHANNEL, self.heard_changes)
         self.migrations = UserMigrations(
             ctx.db,
             directory=ctx.project.root / config.migrations_dir,
@@ -58,6 +61,7 @@ class Assembly:
             log=ctx.log,
         )
         self.probes = DataProbes(ctx.db, self.schema)
+        self.realtime = RealtimeParts(ctx, self.schema, lambda: self.runner, lambda: self.roles)
 
     @cached_property
     def administration(self) -> Administration:
@@ -66,83 +70,93 @@ class Assembly:
 
         return Administration(self._ctx.db, self.schema)
 
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs statements for callers."""
+        from reactor_data.running import Runner
+
+        return Runner(self._ctx.db, self.schema, self._config, self._ctx.log)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The compiled statements."""
+        from reactor_data.planning import Plans
+        from reactor_data.query.levels import Rules
+
+        return Plans(Rules(self._config.max_limit, self._config.aggregates_enabled))
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads rows."""
+        from reactor_data.reading import Reader
+
+        return Reader(self.runner, self.schema, self.plans, self._config)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What writes rows."""
+        from reactor_data.writing import Writer
+
+        return Writer(self.runner, self.schema, self.plans, self._config)
+
+    @cached_property
+    def asker(self) -> Asker:
+        """What understands requests."""
+        from reactor_data.asking import Asker
+
+        return Asker(self._config)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What answers writes."""
+        from reactor_data.http.changes import Changes
+        from reactor_data.perrow import RowByRow
+
+        return Changes(self.writer, RowByRow(self.runner, self.writer), self.asker)
+
+    @cached_property
+    def callers(self) -> CallerReader:
+        """What reads who calls."""
+        from reactor_data.http.requests import CallerReader
+
+        return CallerReader(self._config, self.schema, self.roles)
+
+    @cached_property
+    def roles(self) -> CallerRoles:
+        """What knows the callers' database roles."""
+        from reactor_data.roles import CallerRoles
+
+        return CallerRoles(self._ctx.db, self.schema, self._config.role_claim)
+
     def relations(self) -> RelationResource:
         """Return the resource of rows."""
         from reactor_data.http.relations import RelationResource
-        from reactor_data.http.requests import CallerReader
-        from reactor_data.service import DataService
 
-        service = DataService(self._ctx.db, self.schema, self._config, self._ctx.log)
-        return RelationResource(service, CallerReader(self._config, self.schema), self._config, self.subscriptions())
-
-    @cached_property
-    def changes(self) -> DataChanges:
-        """The changes of rows; offered to other plugins as `ChangeFeed`."""
-        from reactor_data.realtime.feed import DataChanges
-
-        ctx = self._ctx
-        settings = {
-            "search_path": ", ".join(quote(name) for name in self.schema.search_path),
-            "statement_timeout": str(self._config.statement_timeout_ms),
-            "request.method": "GET",
-            "request.headers": "{}",
-        }
-        return DataChanges(
-            ctx.db, self.schema, settings=settings, enabled=self._config.realtime, clock=ctx.clock, log=ctx.log
-        )
-
-    def heard_changes(self, payload: str | None) -> None:
-        """Wake the reader, where this process has one."""
-        if "changes" in self.__dict__:
-            self.changes.reader.heard(payload)
-
-    def subscriptions(self) -> Subscriptions:
-        """Return what answers subscriptions."""
-        from reactor_data.http.subscriptions import Subscriptions
-
-        return Subscriptions(self.changes, self._auth, self._ctx.draining, self._ctx.clock.monotonic)
-
-    def _auth(self) -> AuthClient | None:
-        return self._ctx.services.find(AuthClient)  # type: ignore[type-abstract]  # a contract is a Protocol
-
-    def identify(self, request: falcon.Request) -> Identity | None:
-        """Return the caller of a subscription whose token stands in its query string."""
-        if "access_token=" not in request.query_string:
-            return None
-        from reactor_data.http.subscriptions import token_in
-
-        token = token_in(request)
-        auth = self._auth() if token is not None else None
-        if token is None or auth is None:
-            return None
-        org = request.get_header("X-Reactor-Org")
-        return auth.resolve(token, OrgRef(org) if org else None)
-
-    def keep_recording(self, dry_run: bool = False) -> MigrationOutcome:
-        """Make the triggers that record changes what they should be."""
-        from reactor_data.realtime.recording import keep_recording
-
-        if dry_run:
-            return MigrationOutcome((), ())
-        with self._ctx.db.begin() as tx:
-            changed = keep_recording(tx, [self._config.user_schema], enabled=self._config.realtime)
-        if changed:
-            self._ctx.log.info(
-                "changes are%s recorded of %s", "" if self._config.realtime else " no longer", ", ".join(changed)
-            )
-        return MigrationOutcome((), ())
-
-    def keeper(self) -> OutboxKeeper:
-        """Return what sweeps the outbox."""
-        from reactor_data.realtime.keeping import OutboxKeeper
-
-        return OutboxKeeper(self.changes.outbox, self._config.realtime_retention_secs, self.keep_recording)
+        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config, self.realtime)
 
     def functions(self) -> FunctionResource:
         """Return the resource of functions."""
         from reactor_data.http.rpc import FunctionResource
 
         return FunctionResource()
+
+    def records(self) -> RecordsResource:
+        """Return the resource that services append records to."""
+        from reactor_data.http.records import RecordsResource
+        from reactor_kernel.api import AuthClient
+
+        return RecordsResource(
+            self.writer,
+            self.callers,
+            self.asker,
+            lambda: self._ctx.services.require(AuthClient),  # type: ignore[type-abstract]
+        )
+
+    def metrics_route(self) -> MetricsResource:
+        """Return the resource of this capability's metrics."""
+        from reactor_data.http.metrics import MetricsResource
+
+        return MetricsResource(self._ctx.metrics, enabled=self._config.metrics)
 
     def health(self) -> HealthResource:
         """Return the health resource."""

@@ -78,26 +78,30 @@ class DataPlugin:
         """Apply the project's own migrations after it."""
         if ctx.config.run_migrations:
             yield MigrationStep("user migrations", self._assembled(ctx).migrations.apply)
-        yield MigrationStep("recorded changes", self._assembled(ctx).keep_recording)
+        yield MigrationStep("recorded changes", self._assembled(ctx).realtime.keep_recording)
 
     @hookimpl
     def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:
         """Offer the changes of rows."""
-        yield ServiceProvider(ChangeFeed, lambda: self._assembled(ctx).changes)
+        yield ServiceProvider(ChangeFeed, lambda: self._assembled(ctx).realtime.feed)
 
     @hookimpl
     def reactor_identify(self, ctx: PluginContext, request: falcon.Request) -> Identity | None:
         """Recognise the token of a subscription that stands in its query string."""
-        return self._assembled(ctx).identify(request)
+        return self._assembled(ctx).realtime.identify(request)
 
     @hookimpl
     def reactor_background(self, ctx: PluginContext) -> Iterable[BackgroundService]:
         """Keep the outbox of changes short."""
-        yield BackgroundService("changes", lambda stop: self._assembled(ctx).keeper().run(stop), leader_only=True)
+        yield BackgroundService(
+            "changes", lambda stop: self._assembled(ctx).realtime.keeper().run(stop), leader_only=True
+        )
 
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
         """Mount the routes."""
+        from reactor_data.http.dialect import speak
+
         parts = self._assembled(ctx)
         caller = Access.USER if ctx.config.anon_role is None else Access.PUBLIC
         anyone = {"OPTIONS": MethodRule(access=Access.PUBLIC)}
@@ -108,8 +112,23 @@ class DataPlugin:
         yield Mount("/data/v1/_admin/tables/{table}", tables, access=Access.ADMIN, suffix="table")
         yield Mount("/data/v1/_admin/query", parts.query(), access=Access.ADMIN)
         yield Mount("/data/v1/_admin/migrate", parts.migrate(), access=Access.ADMIN, timeout=0)
+        yield Mount("/data/v1/metrics", parts.metrics_route(), access=Access.PUBLIC)
+        yield Mount(
+            "/data/v1/orgs/{org}/datasets/{dataset}/records",
+            parts.records(),
+            access=Access.USER,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
         yield Mount("/data/v1/rpc/{function}", parts.functions(), access=caller)
-        yield Mount("/data/v1/{relation}", parts.relations(), access=caller, methods=anyone)
+        yield Mount(
+            "/data/v1/{relation}",
+            parts.relations(),
+            access=caller,
+            methods=anyone,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
@@ -141,5 +160,4 @@ class DataPlugin:
     def reactor_stopping(self, ctx: PluginContext, deadline: float) -> None:
         """Drop a reload of the schema that still waits, and end the reader of changes."""
         self._assembled(ctx).schema.close()
-        if ctx.config.realtime:
-            self._assembled(ctx).changes.reader.close()
+        self._assembled(ctx).realtime.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -156,3 +158,53 @@ def wire(boot: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     yield make
     for one in opened:
         one.close()
+
+
+_HERE = Path(__file__).parent
+# The other organisation's twin of a row of the record shop: added to its ids, and put before its texts.
+_OTHER_IDS, _OTHER = 50_000, "theirs"
+_TEXTS = ("name", "title", "codec", "city")
+
+
+def _twin(row: dict[str, Any]) -> dict[str, Any]:
+    twin = dict(row)
+    for key, value in row.items():
+        if value is not None and (key == "id" or key.endswith("_id")):
+            twin[key] = value + _OTHER_IDS
+        elif value is not None and key in _TEXTS:
+            twin[key] = f"{_OTHER} {value}"
+    return twin
+
+
+@pytest.fixture
+def shop_project(tmp_path: Path) -> Path:
+    """A project with the tables of the record shop, for modules whose `project` it is."""
+    root = tmp_path / "served"
+    (root / "migrations").mkdir(parents=True)
+    shutil.copy(_HERE / "music.sql", root / "migrations" / "001_music.sql")
+    return root
+
+
+@pytest.fixture
+def stock() -> Callable[[Member, Member], Member]:
+    """Fill the record shop with rows of the first member and twins of them of the second; return the first."""
+
+    def fill(ann: Member, bob: Member) -> Member:
+        for table, rows in json.loads((_HERE / "music.json").read_text(encoding="utf-8")).items():
+            ann.insert(*rows, table=table)
+            bob.insert(*map(_twin, rows), table=table)
+        return ann
+
+    return fill
+
+
+@pytest.fixture
+def shop(stock: Callable[[Member, Member], Member], two_orgs: tuple[Member, Member]) -> Member:
+    """Ann, beside whose rows of the record shop are those of another organisation."""
+    return stock(*two_orgs)
+
+
+@pytest.fixture
+def theirs() -> Callable[[str], bool]:
+    """Tell whether an answer has anything of the other organisation."""
+    return lambda text: _OTHER in text or re.search(r"\b5[01]\d{3}\b", text) is not None

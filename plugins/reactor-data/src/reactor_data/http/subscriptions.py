@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from reactor_data.errors import DataError
+from reactor_data.query.conditions import is_operation
 from reactor_data.query.text import pairs
 from reactor_data.realtime.feed import DataChanges
 from reactor_kernel.api import (
@@ -27,7 +28,6 @@ _TOOK = ("text/event-stream", "text/*", "*/*")
 _WANTED = re.compile(r"(?:^|&)subscribe=(?!(?:0|false)?(?:&|$))")
 # Own parameters; `event` and `select` are told from filters on columns of that name by what they say.
 _OWN = frozenset(("subscribe", "access_token", "last_event_id", "select"))
-_OPERATION = re.compile(r"(?:not\.)?[a-z]+(?:\([a-z]+\))?\.", re.IGNORECASE)
 _TICK_SECS = 1.0
 
 
@@ -56,7 +56,7 @@ class Subscriptions:
         self._draining = draining
         self._monotonic = monotonic
 
-    def answer(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
+    def answer(self, req: falcon.Request, resp: falcon.Response, schema: str, relation: str) -> None:
         """Open a stream, or raise why there is none."""
         _demand_acceptable(req.get_header("Accept"))
         events, filters, select, after = _understand(req)
@@ -64,6 +64,7 @@ class Subscriptions:
         stream = self._changes.subscribe(
             identity,
             relation,
+            schema=schema,
             events=events,
             filters=filters,
             select=select,
@@ -169,8 +170,10 @@ def _understand(req: falcon.Request) -> tuple[tuple[str, ...], str, str, int | N
     filters: list[str] = []
     for part in req.query_string.split("&"):
         for key, value in pairs(part):
-            if key == "event" and not _OPERATION.match(value):
+            if key == "event" and not is_operation(value):
                 events = tuple(value.split(","))
+            elif key in _OWN and is_operation(value) and key != "select":
+                filters.append(part)
             elif key == "select":
                 select = value
             elif key == "last_event_id":

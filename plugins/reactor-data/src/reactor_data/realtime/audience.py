@@ -13,14 +13,22 @@ from dataclasses import dataclass
 import msgspec
 
 from reactor_data.catalog.cache import SchemaCache
-from reactor_data.catalog.model import Relation, Schema
-from reactor_data.errors import DataError
-from reactor_data.faults import explain_fault
+from reactor_data.catalog.model import Relation, Schema, Snapshot
+from reactor_data.realtime.eyes import Eyes
 from reactor_data.realtime.outbox import Entry
 from reactor_data.realtime.payloads import make_change
 from reactor_data.realtime.stream import Delivery, Stream, error_signal
 from reactor_data.realtime.watching import Watch, keys_statement, rows_statement
-from reactor_kernel.api import ChangeSignal, Database, DatabaseFault, DbRole, Identity, Statement
+from reactor_data.running import Caller
+from reactor_kernel.api import (
+    ChangeSignal,
+    DatabaseFault,
+    DatabaseUnavailable,
+    Identity,
+    PoolTimeout,
+    ReactorError,
+    Statement,
+)
 
 _STALE = ("42P01", "42703")
 _EVENT = {"insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
@@ -102,10 +110,9 @@ class TableChanges:
 class Audience:
     """Finds out what each of a set of streams receives of a batch."""
 
-    def __init__(self, database: Database, schema: SchemaCache, settings: Mapping[str, str]) -> None:
-        self._db = database
+    def __init__(self, schema: SchemaCache, eyes: Eyes) -> None:
         self._schema = schema
-        self._settings = settings
+        self._eyes = eyes
 
     def deliveries(
         self, pieces: Sequence[tuple[Entry, int, int]], streams: Sequence[Stream]
@@ -117,12 +124,14 @@ class Audience:
         Raises:
             DatabaseUnavailable, PoolTimeout: nothing can be said at the moment.
         """
-        snapshot = self._schema.current()
+        snapshot = self._schema.snapshot()
         tables = _by_table(snapshot, pieces)
         received: dict[Stream, list[tuple[int, Delivery]]] = {stream: [] for stream in streams}
         for table in tables:
-            for identity, shapes in _groups(streams, table.relation).values():
-                self._ask(snapshot, table, identity, shapes, received)
+            schema = snapshot.schemas[table.relation.schema]
+            for identity, shapes in _groups(streams, table.relation):
+                for group in shapes:
+                    self._ask(schema, table, identity, group, received)
         if len(tables) > 1:
             # A client goes on behind the last number it received, so that numbers must rise within a batch.
             for stream, found in received.items():
@@ -130,95 +139,98 @@ class Audience:
                     found.sort(key=lambda pair: pair[1].seq or 0)
         return received
 
-    def prove(self, identity: Identity, relation: Relation, watch: Watch) -> None:
+    def prove(self, identity: Identity, schema: Schema, relation: Relation, watch: Watch) -> None:
         """Run a watch's statements on no keys.
 
         Raises:
             DataError: the identity may not read the table, or the filters cannot be.
         """
-        snapshot = self._schema.current()
-        statements = [rows_statement(snapshot, relation, watch, b"[]")]
+        statements = [rows_statement(schema, relation, watch, b"[]")]
         if watch.query.where:
-            statements.append(keys_statement(relation, watch, b"[]"))
+            statements.append(keys_statement(schema, relation, watch, b"[]"))
+        caller = self._eyes.caller(identity, schema)
         try:
-            self._db.run(identity, statements, readonly=True, settings=self._settings)
+            self._eyes.run(caller, statements)
         except DatabaseFault as fault:
-            raise _explained(fault, snapshot, relation, identity) from fault
+            raise self._eyes.explained(fault, caller, relation.name) from fault
 
     def _ask(
         self,
-        snapshot: Schema,
+        schema: Schema,
         table: TableChanges,
         identity: Identity,
-        shapes: Iterable[list[Stream]],
+        group: list[Stream],
         received: dict[Stream, list[tuple[int, Delivery]]],
     ) -> None:
-        for group in shapes:
-            try:
-                visible, gone = self._answers(snapshot, table, identity, group[0].watch)
-            except DatabaseFault as fault:
+        watch = group[0].watch
+        try:
+            caller = self._eyes.caller(identity, schema)
+            visible, gone = self._answers(schema, table, caller, watch)
+        except DatabaseFault as fault:
+            if watch.table is not None or fault.sqlstate != "42501":
                 for stream in group:
-                    if stream.watch.table is None and fault.sqlstate == "42501":
-                        continue  # `*` is every table that may be read, and this is none of them
-                    stream.end(error_signal(_explained(fault, snapshot, table.relation, identity)))
-                continue
-            found = list(_found(table, visible, gone))
+                    stream.end(error_signal(self._eyes.explained(fault, caller, table.relation.name)))
+            return  # `*` is every table that may be read, and this may be none of them
+        except (DatabaseUnavailable, PoolTimeout):
+            raise
+        except ReactorError as error:
             for stream in group:
-                events = stream.watch.events
-                received[stream] += [(xid, one) for xid, event, one in found if not event or event in events]
+                stream.end(error_signal(error))
+            return
+        found = list(_found(table, visible, gone))
+        for stream in group:
+            events = stream.watch.events
+            received[stream] += [(xid, one) for xid, event, one in found if not event or event in events]
 
     def _answers(
-        self, snapshot: Schema, table: TableChanges, identity: Identity, watch: Watch
+        self, schema: Schema, table: TableChanges, caller: Caller, watch: Watch
     ) -> tuple[dict[int, bytes], set[int] | None]:
         try:
-            return self._statements(snapshot, table, identity, watch)
+            return self._statements(schema, table, caller, watch)
         except DatabaseFault as fault:
-            if fault.sqlstate not in _STALE or not self._schema.doubt(snapshot.version):
+            if fault.sqlstate not in _STALE or not self._schema.doubt(schema.version):
                 raise
-        return self._statements(self._schema.current(), table, identity, watch)
+        return self._statements(self._schema.current(schema.name), table, caller, watch)
 
     def _statements(
-        self, snapshot: Schema, table: TableChanges, identity: Identity, watch: Watch
+        self, schema: Schema, table: TableChanges, caller: Caller, watch: Watch
     ) -> tuple[dict[int, bytes], set[int] | None]:
-        relation = snapshot.relations.get(table.relation.name, table.relation)
+        relation = schema.relations.get(table.relation.name, table.relation)
         # Also without a key to ask for: it proves that the table may be read.
-        statements: list[Statement] = [rows_statement(snapshot, relation, watch, table.present())]
+        statements: list[Statement] = [rows_statement(schema, relation, watch, table.present())]
         if table.deletes and watch.query.where:
-            statements.append(keys_statement(relation, watch, table.gone()))
-        results = self._db.run(identity, statements, readonly=True, settings=self._settings)
+            statements.append(keys_statement(schema, relation, watch, table.gone()))
+        results = self._eyes.run(caller, statements)
         visible = {int(place or 0): row or b"null" for place, row in results[0].rows}
         return visible, {int(row[0] or 0) for row in results[1].rows} if len(results) > 1 else None
 
 
-def _explained(fault: DatabaseFault, snapshot: Schema, relation: Relation, identity: Identity) -> DataError:
-    anonymous = identity.db_role is DbRole.ANONYMOUS
-    return explain_fault(fault, schema=snapshot, relation=relation, scope="select", anonymous=anonymous)
-
-
-def _by_table(snapshot: Schema, pieces: Iterable[tuple[Entry, int, int]]) -> list[TableChanges]:
-    tables: dict[str, TableChanges] = {}
+def _by_table(snapshot: Snapshot, pieces: Iterable[tuple[Entry, int, int]]) -> list[TableChanges]:
+    tables: dict[tuple[str, str], TableChanges] = {}
     for entry, first, last in pieces:
         event = entry.event
-        relation = snapshot.relations.get(event.table)
-        if relation is None or relation.schema != event.schema:
+        schema = snapshot.schemas.get(event.schema)
+        relation = None if schema is None else schema.relations.get(event.table)
+        if relation is None:
             continue  # the outbox's first row, or a table that is gone
-        table = tables.get(event.table)
+        table = tables.get((event.schema, event.table))
         if table is None:
-            table = tables[event.table] = TableChanges(relation)
+            table = tables[event.schema, event.table] = TableChanges(relation)
         table.add(entry, first, last)
     return list(tables.values())
 
 
-def _groups(streams: Iterable[Stream], relation: Relation) -> dict[object, tuple[Identity, list[list[Stream]]]]:
+def _groups(streams: Iterable[Stream], relation: Relation) -> Iterable[tuple[Identity, list[list[Stream]]]]:
     """Group the streams that watch a relation by identity, and within one by what they ask for."""
     groups: dict[object, tuple[Identity, dict[Shape, list[Stream]]]] = {}
     for stream in streams:
-        if stream.watch.table not in (None, relation.name):
+        watch = stream.watch
+        if watch.table not in (None, relation.name) or watch.schema != relation.schema:
             continue
         identity = stream.identity
         _, shapes = groups.setdefault((identity.db_role, identity.claims_json), (identity, {}))
-        shapes.setdefault(stream.watch.shape, []).append(stream)
-    return {key: (identity, list(shapes.values())) for key, (identity, shapes) in groups.items()}
+        shapes.setdefault(watch.shape, []).append(stream)
+    return [(identity, list(shapes.values())) for identity, shapes in groups.values()]
 
 
 def _found(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 
 from reactor_data.catalog.cache import SchemaCache
-from reactor_data.catalog.model import Relation
+from reactor_data.catalog.model import Relation, Schema
 from reactor_data.errors import DataError, table_not_found
 from reactor_data.realtime.audience import Audience
 from reactor_data.realtime.outbox import Outbox, Position
@@ -38,8 +38,8 @@ class DataChanges:
         self,
         database: Database,
         schema: SchemaCache,
+        audience: Audience,
         *,
-        settings: Mapping[str, str],
         enabled: bool,
         clock: Clock,
         log: logging.Logger,
@@ -49,14 +49,15 @@ class DataChanges:
         self._enabled = enabled
         self._clock = clock
         self.outbox = Outbox(database)
-        self._audience = Audience(database, schema, settings)
-        self.reader = ChangeReader(self.outbox, self._audience, clock, log)
+        self._audience = audience
+        self.reader = ChangeReader(self.outbox, audience, clock, log)
 
     def subscribe(
         self,
         identity: Identity,
         table: str,
         *,
+        schema: str | None = None,
         events: Collection[str] = CHANGE_EVENTS,
         filters: str = "",
         select: str = "*",
@@ -69,11 +70,13 @@ class DataChanges:
             raise unavailable(
                 "realtime is switched off on this server", "Read without subscribe=, or set [data] realtime = true."
             )
+        profile = self._schema.exposed(schema)
         if table != "*":
-            self._recorded(table)
-        watch = make_watch(table, tuple(events), filters, None if select == "*" else select)
+            self._recorded(table, profile)
+        watch = make_watch(profile, table, tuple(events), filters, None if select == "*" else select)
         if table != "*":
-            self._audience.prove(identity, self._relation(table), watch)
+            found, relation = self._relation(table, profile)
+            self._audience.prove(identity, found, relation, watch)
         position = None if after_seq is None else self.outbox.position(after_seq)
         stream = Stream(watch, identity, recheck=recheck, wake=wake, clock=self._clock, on_close=self.reader.remove)
         self.reader.add(stream)
@@ -93,8 +96,8 @@ class DataChanges:
             raise
         return stream
 
-    def _recorded(self, table: str) -> None:
-        relation = self._relation(table)
+    def _recorded(self, table: str, profile: str) -> None:
+        _, relation = self._relation(table, profile)
         if relation.kind not in ("r", "p"):
             raise unavailable(
                 f"{table} is not a table, and only changes of tables are recorded",
@@ -117,11 +120,11 @@ class DataChanges:
                 " records them from the next start or migration on.",
             )
 
-    def _relation(self, table: str) -> Relation:
-        snapshot, relation = self._schema.find(table)
+    def _relation(self, table: str, profile: str) -> tuple[Schema, Relation]:
+        schema, relation = self._schema.find(table, profile)
         if relation is None:
-            raise table_not_found(table, snapshot.name, snapshot.near(table))
-        return relation
+            raise table_not_found(table, schema.name, schema.near(table))
+        return schema, relation
 
     def _missed(self, stream: Stream, position: Position) -> Iterator[Delivery | None]:
         """Yield what a stream has missed, up to where its live changes begin; None between pages."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.errors import DataError
 from reactor_data.query.ast import Condition, Filter, Item, Logic, Parsed, Query, Star
-from reactor_data.query.expressions import Parameters, array_shim, column_of, selection_sql, where_sql
+from reactor_data.query.embeds import Select
+from reactor_data.query.expressions import Parameters, Scope, array_shim
+from reactor_data.query.filtering import condition_sql
+from reactor_data.query.joins import Making
+from reactor_data.query.levels import Rules, resolve
 from reactor_data.query.parser import parse_query
 from reactor_data.sql.native import quote
 from reactor_kernel.api import CHANGE_EVENTS, Statement
@@ -22,9 +28,10 @@ _EVERYTHING = Query()
 class Watch:
     """A subscription's own part: which events, and which rows and columns of a table.
 
-    `table` is None for every table. Equal watches of equal identities are answered by one statement.
+    `table` is None for every table of the schema. Equal watches of equal identities are answered by one statement.
     """
 
+    schema: str
     table: str | None
     events: frozenset[str]
     query: Query
@@ -36,7 +43,7 @@ class Watch:
         return self.query, self.values
 
 
-def make_watch(table: str, events: Sequence[str], filters: str, select: str | None) -> Watch:
+def make_watch(schema: str, table: str, events: Sequence[str], filters: str, select: str | None) -> Watch:
     """Understand a subscription.
 
     Raises:
@@ -58,14 +65,13 @@ def make_watch(table: str, events: Sequence[str], filters: str, select: str | No
     if table == "*" and query != _EVERYTHING:
         raise _invalid("a subscription to every table has no filters and no select", "Subscribe to one table.")
     every = frozenset(CHANGE_EVENTS) if "*" in chosen else chosen
-    return Watch(None if table == "*" else table, every, query, tuple(parsed.values))
+    return Watch(schema, None if table == "*" else table, every, query, tuple(parsed.values))
 
 
 def _with_select(parsed: Parsed, select: str) -> Parsed:
     from reactor_data.query.fields import parse_select
 
-    old = parsed.query
-    parsed.query = Query(parse_select(select), old.where, old.order, old.columns, old.on_conflict)
+    parsed.query = msgspec.structs.replace(parsed.query, select=parse_select(select))
     return parsed
 
 
@@ -74,19 +80,17 @@ def rows_statement(schema: Schema, relation: Relation, watch: Watch, keys: bytes
 
     `keys` is a JSON array of objects: `i`, and the key's columns as `k0`, `k1`, …
     """
-    parameters = Parameters()
-    given = parameters.number(_KEYS)
+    making = Making(Rules())
+    given = making.parameters.number(_KEYS)
     joined = " and ".join(f'"r".{quote(name)} = "k"."k{at}"' for at, name in enumerate(relation.primary_key))
-    selected = selection_sql(schema, relation, watch.query.select, '"r"')
-    where = where_sql(relation, watch.query.where, '"r"', parameters)
-    sql = (
-        f'select "k"."i", (select row_to_json("_") from (select {selected}) as "_")'
-        f' from {_key_rows(relation, given)} join {relation.sql} as "r" on {joined}{where}'
-    )
-    return Statement(sql, _values(parameters, watch, keys))
+    level = resolve(schema, relation, watch.query.select, making.rules, where=watch.query.where)
+    # The row of its own gives the condition on the key a place beside the filters.
+    rows = Select(making, level).sql(f'(values (1)) as "one" join {relation.sql} as "r" on {joined}', "")
+    sql = f'select "k"."i", row_to_json("_") from {_key_rows(relation, given)} cross join lateral ({rows}) as "_"'
+    return Statement(sql, _values(making.parameters, watch, keys))
 
 
-def keys_statement(relation: Relation, watch: Watch, keys: bytes) -> Statement:
+def keys_statement(schema: Schema, relation: Relation, watch: Watch, keys: bytes) -> Statement:
     """Return the statement that answers `i` for each key of a deleted row that the filters do not rule out.
 
     A condition on a column that is not in the key cannot be tested; it rules nothing out.
@@ -94,24 +98,25 @@ def keys_statement(relation: Relation, watch: Watch, keys: bytes) -> Statement:
     parameters = Parameters()
     given = parameters.number(_KEYS)
     names = ", ".join(f'"k"."k{at}" as {quote(name)}' for at, name in enumerate(relation.primary_key))
-    terms = [_testable(relation, condition, parameters) for condition in watch.query.where]
+    scope = Scope(schema, relation, '"r"')
+    terms = [_testable(scope, condition, parameters) for condition in watch.query.where]
     tested = " and ".join(f"coalesce({term}, true)" for term in terms)
     sql = f'select "?i" from (select "k"."i" as "?i", {names} from {_key_rows(relation, given)}) as "r" where {tested}'
     return Statement(sql, _values(parameters, watch, keys))
 
 
-def _testable(relation: Relation, condition: Condition, parameters: Parameters) -> str:
+def _testable(scope: Scope, condition: Condition, parameters: Parameters) -> str:
     if isinstance(condition, Logic):
-        parts = (_testable(relation, child, parameters) for child in condition.children)
+        parts = (_testable(scope, child, parameters) for child in condition.children)
         text = "(" + f" {condition.connective} ".join(parts) + ")"
         return f"not ({text})" if condition.negated else text
-    if isinstance(condition, Filter) and condition.field.name in relation.primary_key:
-        return "(" + where_sql(relation, (condition,), '"r"', parameters).removeprefix(" where ") + ")"
+    if isinstance(condition, Filter) and condition.field.name in scope.relation.primary_key:
+        return "(" + condition_sql(scope, condition, parameters, lambda _: None) + ")"
     return "null::boolean"
 
 
 def _key_rows(relation: Relation, given: str) -> str:
-    columns = ", ".join(f'"k{at}" {column_of(relation, name).type}' for at, name in enumerate(relation.primary_key))
+    columns = ", ".join(f'"k{at}" {relation.by_name[name].type}' for at, name in enumerate(relation.primary_key))
     return f'jsonb_to_recordset({given}) as "k"("i" int, {columns})'
 
 

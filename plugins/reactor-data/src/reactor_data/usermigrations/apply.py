@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reactor_data import __version__
+from reactor_data.catalog.cache import schema_names
 from reactor_data.errors import migration_drift, migration_failed
 from reactor_data.realtime.recording import keep_recording
 from reactor_data.sql.lint import lint
@@ -124,7 +125,7 @@ class UserMigrations:
                 for step in steps:
                     session.perform(step)
                 session.finish()
-                keep_recording(tx, [self._schema], enabled=self._realtime)
+                keep_recording(tx, schema_names(self._schema), enabled=self._realtime)
                 tx.run(
                     [*queries.FORGET_SESSION, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
                 )
