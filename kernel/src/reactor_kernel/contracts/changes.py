@@ -16,8 +16,8 @@ class Change:
     """One row that was inserted, updated or deleted, as one subscriber may see it.
 
     Attributes:
-        seq: its number; a stream opened with `after_seq` goes on behind it. Numbers order the changes of one writer, and say
-            nothing about which of two concurrent transactions was first.
+        seq: its number. Numbers order the changes of one writer, and say nothing about which of two concurrent transactions
+            committed first; a stream's `cursor` says where to go on.
         id: a UUID that is the same whenever this change is delivered again.
         event: INSERT, UPDATE or DELETE.
         schema, table: where the row is; for a partition its partitioned table.
@@ -63,8 +63,11 @@ class ChangeStream(Protocol):
         ...
 
     @property
-    def mark(self) -> int | None:
-        """A number that is safe to go on behind: all that came before it was received. None = not known now."""
+    def cursor(self) -> int | None:
+        """The number to go on behind after what `next` returned last; None = nothing is known to go on behind.
+
+        Mostly the number of that change; where it committed later than changes with higher numbers, the highest received.
+        """
         ...
 
     def next(self, timeout: float) -> Change | ChangeSignal | None:
@@ -113,7 +116,7 @@ class ChangeFeed(Protocol):
             filters: as in a data URL, percent-encoded: `status=eq.open&or=(a.is.null,b.gt.3)`. They test the new row, for
                 DELETE what can be tested of them on the key.
             select: columns as in a data URL, not encoded: `id,title,at:created_at`.
-            after_seq: go on behind this change; what was already received may come again.
+            after_seq: go on behind this cursor of an earlier stream; what was already received may come again.
             recheck: returns the identity anew, and raises where it no longer holds (InvalidCredential, Forbidden). It is
                 asked before each delivery and every few seconds, so it has to be cheap. None = the identity holds until
                 `close`, or its claim `exp`.

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from reactor_data.errors import DataError
 from reactor_data.query.conditions import is_operation
 from reactor_data.query.text import pairs
@@ -29,6 +31,7 @@ _WANTED = re.compile(r"(?:^|&)subscribe=(?!(?:0|false)?(?:&|$))")
 # Own parameters; `event` and `select` are told from filters on columns of that name by what they say.
 _OWN = frozenset(("subscribe", "access_token", "last_event_id", "select"))
 _TICK_SECS = 1.0
+_encode = msgspec.json.Encoder().encode
 
 
 def wanted(query_string: str) -> bool:
@@ -97,7 +100,7 @@ class Frames:
 
     def __init__(self, stream: ChangeStream) -> None:
         self._stream = stream
-        self._marked: int | None = None
+        self._told: int | None = None
         self._frames = self._run()
 
     def __iter__(self) -> Iterator[SseEvent | bytes | None]:
@@ -115,11 +118,11 @@ class Frames:
         return b": ping\n" + self._position() + b"\n"
 
     def _position(self) -> bytes:
-        mark = self._stream.mark
-        if mark is None or mark == self._marked:
+        cursor = self._stream.cursor
+        if cursor is None or cursor == self._told:
             return b""
-        self._marked = mark
-        return b"id: %d\n" % mark
+        self._told = cursor
+        return b"id: %d\n" % cursor
 
     def _run(self) -> Iterator[SseEvent | bytes | None]:
         # Who reconnects before its first event must not miss what comes in between.
@@ -129,10 +132,13 @@ class Frames:
             one = self._stream.next(_TICK_SECS)
             if one is None:
                 yield None
-            elif isinstance(one, Change):
-                yield b"id: %d\nevent: %b\ndata: %b\n\n" % (one.seq, one.event.encode(), one.payload)
+                continue
+            self._told = self._stream.cursor
+            where = b"" if self._told is None else b"id: %d\n" % self._told
+            if isinstance(one, Change):
+                yield b"%bevent: %b\ndata: %b\n\n" % (where, one.event.encode(), one.payload)
             else:
-                yield SseEvent(one.name, one.facts, None if one.seq is None else str(one.seq))
+                yield b"%bevent: %b\ndata: %b\n\n" % (where, one.name.encode(), _encode(one.facts))
 
 
 def credential_of(req: falcon.Request) -> str | None:

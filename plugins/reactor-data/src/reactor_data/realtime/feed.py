@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation, Schema
-from reactor_data.errors import DataError, table_not_found
+from reactor_data.errors import realtime_unavailable, table_not_found
 from reactor_data.realtime.audience import Audience
 from reactor_data.realtime.outbox import Outbox, Position
 from reactor_data.realtime.reader import ChangeReader, slices
@@ -67,7 +67,7 @@ class DataChanges:
     ) -> Stream:
         """Subscribe; see `contracts.ChangeFeed.subscribe`."""
         if not self._enabled:
-            raise unavailable(
+            raise realtime_unavailable(
                 "realtime is switched off on this server", "Read without subscribe=, or set [data] realtime = true."
             )
         profile = self._schema.exposed(schema)
@@ -90,7 +90,8 @@ class DataChanges:
                 backlog = self._missed(stream, position)
             elif after_seq is not None:
                 backlog = iter([ChangeSignal("resync", {"reason": "too_old", "after": after_seq}, mark)])
-            stream.begin(start, backlog, mark)
+            cursor = None if position is None else position.seq
+            stream.begin(start, backlog, cursor=cursor, mark=mark)
         except BaseException:
             stream.close()
             raise
@@ -99,22 +100,22 @@ class DataChanges:
     def _recorded(self, table: str, profile: str) -> None:
         _, relation = self._relation(table, profile)
         if relation.kind not in ("r", "p"):
-            raise unavailable(
+            raise realtime_unavailable(
                 f"{table} is not a table, and only changes of tables are recorded",
                 "Subscribe to the tables it reads from.",
             )
         if relation.partition:
-            raise unavailable(
+            raise realtime_unavailable(
                 f"{table} is a partition, and its changes are those of its partitioned table",
                 "Subscribe to the partitioned table.",
             )
         if not relation.primary_key:
-            raise unavailable(
+            raise realtime_unavailable(
                 f"{table} has no primary key, so its changes are not recorded", "Add a primary key in a migration."
             )
         (found,) = self._db.run(None, [Statement(_RECORDED.sql, (relation.schema, relation.name))], readonly=True)
         if not found.rows:
-            raise unavailable(
+            raise realtime_unavailable(
                 f"{table} does not record its changes",
                 f"A migration may let it: alter table {table} set (realtime = true); a table that was made by hand"
                 " records them from the next start or migration on.",
@@ -142,8 +143,3 @@ class DataChanges:
                     ):
                         yield one
                 yield None
-
-
-def unavailable(message: str, hint: str) -> DataError:
-    """The table has no realtime."""
-    return DataError(426, "realtime_unavailable", message, hint=hint)

@@ -48,6 +48,7 @@ class Stream:
         self._start: Snapshot | None = None
         self._backlog: Iterator[Delivery | None] | None = None
         self._mark: int | None = None
+        self._cursor: int | None = None
         self._last: ChangeSignal | None = None
         self._ended = False
         self._expires = _expiry(identity)
@@ -60,10 +61,16 @@ class Stream:
         return self._ended
 
     @property
-    def mark(self) -> int | None:
-        """A number that is safe to go on behind; None while something is still to be received."""
+    def cursor(self) -> int | None:
+        """The number to go on behind, after what `next` returned last.
+
+        It never falls: a change that committed late has a lower number than others that were received, and going on behind
+        that one would bring all of them again.
+        """
         with self._changed:
-            return None if self._queue or self._backlog is not None else self._mark
+            if not self._queue and self._backlog is None and self._mark is not None:
+                self._cursor = max(self._mark, self._cursor or 0)
+            return self._cursor
 
     def next(self, timeout: float) -> Delivery | None:
         """Return what comes next, waiting at most `timeout` seconds."""
@@ -74,12 +81,12 @@ class Stream:
                 ChangeSignal("token_expired", {"code": "token_expired", "message": "the token expired"})
             )
         if self._backlog is not None:
-            return self._catch_up(self._backlog)
+            return self._counted(self._catch_up(self._backlog))
         with self._changed:
             if not self._queue and self._last is None:
                 self._changed.wait(timeout)
             if self._queue:
-                return self._queue.popleft()[1]
+                return self._counted(self._queue.popleft()[1])
             last = self._last
         return None if last is None else self._finish(last)
 
@@ -105,6 +112,11 @@ class Stream:
         except ReactorError as error:
             return self._finish(error_signal(error))
 
+    def _counted(self, one: Delivery | None) -> Delivery | None:
+        if one is not None and one.seq is not None:
+            self._cursor = max(one.seq, self._cursor or 0)
+        return one
+
     def _finish(self, last: ChangeSignal) -> ChangeSignal:
         self.close()
         return last
@@ -122,10 +134,12 @@ class Stream:
         assert self._start is not None
         return self._start
 
-    def begin(self, start: Snapshot, backlog: Iterator[Delivery | None] | None, mark: int | None) -> None:
-        """Let live changes count from a snapshot on, after a backlog that leads up to it."""
+    def begin(
+        self, start: Snapshot, backlog: Iterator[Delivery | None] | None, *, cursor: int | None, mark: int | None
+    ) -> None:
+        """Let live changes count from a snapshot on, after a backlog that leads from `cursor` up to `mark` and to it."""
         with self._changed:
-            self._start, self._backlog, self._mark = start, backlog, mark
+            self._start, self._backlog, self._cursor, self._mark = start, backlog, cursor, mark
             self._queue = deque(pair for pair in self._queue if not start.sees(pair[0]))
 
     def refresh(self) -> bool:

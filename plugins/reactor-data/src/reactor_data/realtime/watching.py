@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import msgspec
+from urllib.parse import quote as percent
 
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.errors import DataError
-from reactor_data.query.ast import Condition, Filter, Item, Logic, Parsed, Query, Star
+from reactor_data.query.ast import Condition, Filter, Item, Logic, Query, Star
 from reactor_data.query.embeds import Select
 from reactor_data.query.expressions import Parameters, Scope, array_shim
 from reactor_data.query.filtering import condition_sql
@@ -53,9 +52,7 @@ def make_watch(schema: str, table: str, events: Sequence[str], filters: str, sel
     if not chosen or (unknown := sorted(chosen - {*CHANGE_EVENTS, "*"})):
         shown = ", ".join(unknown) if chosen else ""
         raise _invalid(f"event={shown} names no event", "Use INSERT, UPDATE, DELETE, a list of them, or *.")
-    parsed = parse_query(filters)
-    if select is not None:
-        parsed = _with_select(parsed, select)
+    parsed = parse_query("&".join(part for part in (filters, select and f"select={percent(select)}") if part))
     query = parsed.query
     if query.order or query.columns is not None or query.on_conflict is not None or parsed.limit is not None:
         raise _invalid("a subscription has no order, limit, columns or on_conflict", "Leave them out.")
@@ -66,13 +63,6 @@ def make_watch(schema: str, table: str, events: Sequence[str], filters: str, sel
         raise _invalid("a subscription to every table has no filters and no select", "Subscribe to one table.")
     every = frozenset(CHANGE_EVENTS) if "*" in chosen else chosen
     return Watch(schema, None if table == "*" else table, every, query, tuple(parsed.values))
-
-
-def _with_select(parsed: Parsed, select: str) -> Parsed:
-    from reactor_data.query.fields import parse_select
-
-    parsed.query = msgspec.structs.replace(parsed.query, select=parse_select(select))
-    return parsed
 
 
 def rows_statement(schema: Schema, relation: Relation, watch: Watch, keys: bytes) -> Statement:
