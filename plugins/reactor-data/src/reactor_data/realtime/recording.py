@@ -50,6 +50,13 @@ delete from _reactor_data.realtime_exempt e where not exists (
   where n.nspname = e.schema_name and c.relname = e.table_name and c.relkind in ('r', 'p'))
 """
 
+# What tables that were dropped or renamed left behind.
+_UNUSED = """
+select p.oid::regprocedure::text from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = '_reactor_data' and p.proname like 'record\\_%'
+  and not exists (select from pg_catalog.pg_trigger t where t.tgfoid = p.oid)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedTable:
@@ -92,6 +99,9 @@ def keep_recording(tx: Tx, schemas: Sequence[str], *, enabled: bool) -> list[str
         if work:
             tx.run([Statement(sql, prepare=False) for sql in work])
             changed.append(f"{table.schema}.{table.name}")
+    (unused,) = tx.run([Statement(_UNUSED, prepare=False)])
+    if unused.rows:
+        tx.run([Statement(f"drop function {_text(function)}", prepare=False) for (function,) in unused.rows])
     return changed
 
 
@@ -100,8 +110,7 @@ def _remedy(table: RecordedTable, *, enabled: bool) -> list[str]:
     if not (enabled and table.wanted and table.key):
         if not table.triggers:
             return []
-        drops = [f"drop trigger {quote(name)} on {table.sql}" for name in table.triggers]
-        return [*drops, f"drop function if exists {function}()"]
+        return [f"drop trigger {quote(name)} on {table.sql}" for name in table.triggers]
     body = function_sql(table)
     digest = hashlib.sha256(body.encode()).hexdigest()[:16]
     if len(table.triggers) == len(_EVENTS) and set(table.triggers.values()) == {digest}:
@@ -140,7 +149,8 @@ def function_sql(table: RecordedTable) -> str:
     schema, name = table.published
     facts = f"'schema', {literal(schema)}, 'table', {literal(name)}, 'key', {literal(_json(table.key))}::jsonb"
     request = "'request_id', nullif(current_setting('reactor.request_id', true), '')"
-    function = qualified("_reactor_data", function_name(table.schema, table.name))
+    routine = function_name(table.schema, table.name)
+    function, tag = qualified("_reactor_data", routine), f"r{routine[-10:]}"
 
     def write(op: str, rows: str) -> str:
         return (
@@ -168,7 +178,7 @@ def function_sql(table: RecordedTable) -> str:
         f" order by part;"
     )
     return f"""create or replace function {function}() returns trigger
-language plpgsql security definer set search_path = pg_catalog as $reactor$
+language plpgsql security definer set search_path = pg_catalog as ${tag}$
 begin
   begin
     if tg_op = 'INSERT' then
@@ -189,7 +199,7 @@ begin
   end if;
   return null;
 end
-$reactor$"""
+${tag}$"""
 
 
 def _key(columns: Sequence[str]) -> str:
