@@ -84,7 +84,7 @@ class Subscriptions:
         # Proxies that collect answers would hold events back.
         resp.set_header("X-Accel-Buffering", "no")
         resp.append_header("Vary", "Accept")
-        frames = Frames(stream)
+        frames = Frames(stream, req.context.abandoned)
         resp.stream = EventStream(frames, self._draining, self._monotonic, heartbeat=frames.heartbeat)
 
     def _recheck(self, req: falcon.Request) -> Callable[[], Identity] | None:
@@ -96,10 +96,14 @@ class Subscriptions:
 
 
 class Frames:
-    """The frames of one stream; closing it ends the subscription."""
+    """The frames of one stream; closing it ends the subscription.
 
-    def __init__(self, stream: ChangeStream) -> None:
+    `abandoned` tells that the client went away, sooner than the next heartbeat would show it; None where nobody can tell.
+    """
+
+    def __init__(self, stream: ChangeStream, abandoned: Callable[[], bool] | None) -> None:
         self._stream = stream
+        self._abandoned = abandoned
         self._told: int | None = None
         self._frames = self._run()
 
@@ -131,6 +135,8 @@ class Frames:
         while not self._stream.ended:
             one = self._stream.next(_TICK_SECS)
             if one is None:
+                if self._abandoned is not None and self._abandoned():
+                    return
                 yield None
                 continue
             self._told = self._stream.cursor
