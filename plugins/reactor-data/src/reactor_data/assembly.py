@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.config import DataConfig
 from reactor_data.probes import DataProbes
+from reactor_data.realtime.parts import RealtimeParts
 from reactor_data.usermigrations.apply import UserMigrations
 from reactor_kernel.api import MetricCollector, PluginContext
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from reactor_data.planning import Plans
     from reactor_data.query.levels import Rules
     from reactor_data.reading import Reader
+    from reactor_data.roles import CallerRoles
     from reactor_data.running import Runner
     from reactor_data.writing import Writer
 
@@ -56,9 +58,11 @@ class Assembly:
             extra_search_path=config.extra_search_path,
             anon_role=config.anon_role,
             channel=config.schema_channel,
+            realtime=config.realtime,
             log=ctx.log,
         )
         self.probes = DataProbes(ctx.db, self.schema)
+        self.realtime = RealtimeParts(ctx, self.schema, lambda: self.runner, lambda: self.roles)
 
     @cached_property
     def administration(self) -> Administration:
@@ -121,16 +125,21 @@ class Assembly:
     def callers(self) -> CallerReader:
         """What reads who calls."""
         from reactor_data.http.requests import CallerReader
+
+        return CallerReader(self._config, self.schema, self.roles)
+
+    @cached_property
+    def roles(self) -> CallerRoles:
+        """What knows the callers' database roles."""
         from reactor_data.roles import CallerRoles
 
-        roles = CallerRoles(self._ctx.db, self.schema, self._config.role_claim)
-        return CallerReader(self._config, self.schema, roles)
+        return CallerRoles(self._ctx.db, self.schema, self._config.role_claim)
 
     def relations(self) -> RelationResource:
         """Return the resource of rows."""
         from reactor_data.http.relations import RelationResource
 
-        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config)
+        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config, self.realtime)
 
     def functions(self) -> FunctionResource:
         """Return the resource of functions."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from reactor_data import __version__
 from reactor_data.catalog.cache import schema_names
 from reactor_data.errors import migration_drift, migration_failed
+from reactor_data.realtime.recording import keep_recording
 from reactor_data.sql.lint import lint
 from reactor_data.sql.script import Step, parse_script
 from reactor_data.sql.source import SqlComplaint
@@ -37,6 +38,7 @@ class UserMigrations:
         extra_search_path: Sequence[str] = (),
         anon_role: str | None = None,
         channel: str,
+        realtime: bool = True,
         log: logging.Logger | None = None,
     ) -> None:
         self._db = database
@@ -47,6 +49,7 @@ class UserMigrations:
         self._search_path = list(dict.fromkeys((self._schema, *extra_search_path)))
         self._anon_role = anon_role
         self._channel = channel
+        self._realtime = realtime
         self._log = log or logging.getLogger("reactor_data")
 
     def apply(self, dry_run: bool = False) -> MigrationOutcome:
@@ -134,6 +137,7 @@ class UserMigrations:
                 for step in steps:
                     session.perform(step)
                 session.finish()
+                keep_recording(tx, schema_names(self._schema), enabled=self._realtime)
                 tx.run(
                     [*queries.FORGET_SESSION, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
                 )
