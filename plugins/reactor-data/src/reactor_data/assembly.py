@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from reactor_data.catalog.cache import SchemaCache
@@ -13,10 +13,13 @@ from reactor_kernel.api import MetricCollector, PluginContext
 
 if TYPE_CHECKING:
     from reactor_data.admin import Administration
+    from reactor_data.http.access import ExplainAccessResource
     from reactor_data.http.admin import MigrateResource, QueryResource, TablesResource
     from reactor_data.http.health import HealthResource
+    from reactor_data.http.lint import LintResource
     from reactor_data.http.relations import RelationResource
     from reactor_data.http.rpc import FunctionResource
+    from reactor_data.lint.linter import PolicyLinter
 
 _LOADS = "reactor_data_schema_loads"
 _RELATIONS = "reactor_data_relations"
@@ -95,6 +98,42 @@ class Assembly:
         from reactor_data.http.admin import MigrateResource
 
         return MigrateResource(self.migrations.apply, self.schema.reload)
+
+    def explain_access(self) -> ExplainAccessResource:
+        """Return the resource that explains decisions."""
+        from reactor_data.access.callers import CallerFinder
+        from reactor_data.access.explain import AccessExplainer
+        from reactor_data.http.access import ExplainAccessResource
+        from reactor_data.usermigrations.roles import role_names, service_role
+        from reactor_kernel.api import AuthClient
+
+        db, config, services = self._ctx.db, self._config, self._ctx.services
+        explainer = AccessExplainer(
+            db,
+            search_path=self.schema.search_path,
+            statement_timeout_ms=config.statement_timeout_ms,
+            service_role=partial(service_role, db),
+        )
+        callers = CallerFinder(
+            lambda: services.find(AuthClient),  # type: ignore[type-abstract]
+            self._ctx.clock,
+            partial(role_names, db),
+            anonymous_enabled=config.anon_role is not None,
+        )
+        return ExplainAccessResource(explainer, callers)
+
+    @cached_property
+    def linter(self) -> PolicyLinter:
+        """What looks for policies that rarely mean what they say."""
+        from reactor_data.lint.linter import PolicyLinter
+
+        return PolicyLinter(self._ctx.db, self._config.user_schema)
+
+    def lint(self) -> LintResource:
+        """Return the resource of its findings."""
+        from reactor_data.http.lint import LintResource
+
+        return LintResource(self.linter.findings)
 
     def metrics(self) -> MetricCollector:
         """Register the gauges of the schema snapshot; setting them asks no database."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_data.http import openapi_access
+
 _ERROR = {"description": "error envelope"}
 _JSON_ROWS = {
     "description": "rows",
@@ -71,6 +73,7 @@ def document() -> dict[str, Any]:
                 "post": _operation("Not supported by this version", {"501": _ERROR}),
             },
             "/data/v1/{relation}": _relation(),
+            **openapi_access.paths(),
         },
     }
 
