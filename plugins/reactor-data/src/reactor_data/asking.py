@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote as percent
 
+from reactor_data.errors import DataError
 from reactor_data.pages import Page, page_of
 from reactor_data.preferences import Preferences, parse_preferences
 from reactor_data.query.ast import Parsed
@@ -72,6 +73,13 @@ def _understand(
 ) -> Asked:
     preferences = parse_preferences(prefer)
     parsed = parse_query(raw)
+    if parsed.subscribe is not None:
+        raise DataError(
+            426,
+            "realtime_unavailable",
+            "subscribing is not available: this version has no realtime",
+            hint="Read without subscribe=, or poll.",
+        )
     page = page_of(
         parsed.limit,
         parsed.offset,

@@ -89,6 +89,18 @@ def table_not_found(name: str, schema: str, near: Sequence[str]) -> DataError:
     )
 
 
+def schema_not_exposed(name: str, exposed: Sequence[str]) -> DataError:
+    """A profile header names a schema that is not exposed."""
+    return DataError(
+        406,
+        "schema_not_exposed",
+        f"Invalid schema: {name}",
+        pgrst="PGRST106",
+        hint=f"Only the following schemas are exposed: {', '.join(exposed)}",
+        details={"schema": name},
+    )
+
+
 def column_not_found(column: str, relation: str, near: Sequence[str], *, written: bool = False) -> DataError:
     """A column named in the query string or, when `written`, in `columns` or the body does not exist."""
     hint = f"Perhaps you meant the column '{near[0]}'" if near else None

@@ -20,6 +20,7 @@ from reactor_data.faults import explain_fault, explain_outage
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Read, Write, check_filters, compile_read, compile_write
 from reactor_data.query.expressions import BODY, CAP, LIMIT, OFFSET, array_shim
+from reactor_data.query.levels import Rules
 from reactor_kernel.api import (
     Database,
     DatabaseFault,
@@ -80,6 +81,7 @@ class DataService:
         self._db = database
         self._schema = schema
         self._config = config
+        self._rules = Rules(config.max_limit, config.aggregates_enabled)
         self._log = log
         self._plans: dict[tuple[int, str, Read | Write], Plan] = {}
 
@@ -112,7 +114,7 @@ class DataService:
             compiled = asked.compiled = self._compile(schema, relation, asked)
         read, page = asked.read, asked.page
         results = self._db.run(caller.identity, compiled[2], readonly=True, settings=caller.settings)
-        count, body, counted = results[0].rows[0]
+        count, body, counted, _ = results[0].rows[0]
         total = None if counted is None else int(counted)
         if len(results) > 1:
             total = self._estimated(read, total, results[1])
@@ -180,9 +182,9 @@ class DataService:
         plan = self._plans.get(key)
         if plan is None:
             plan = (
-                compile_read(schema, relation, shape)
+                compile_read(schema, relation, shape, rules=self._rules)
                 if isinstance(shape, Read)
-                else compile_write(schema, relation, shape)
+                else compile_write(schema, relation, shape, rules=self._rules)
             )
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
@@ -234,7 +236,7 @@ def _statement(plan: Plan, parsed: Parsed, specials: Mapping[int, str | bytes]) 
 
 
 def _change(result: RawResult, relation: Relation, plan: Plan) -> Change:
-    count, body, location, inserted, _ = result.rows[0]
+    count, body, location, inserted, _, _ = result.rows[0]
     key = None if location is None else msgspec.json.decode(location, type=tuple[str | None, ...])
     rows = int(count or 0)
     return Change(

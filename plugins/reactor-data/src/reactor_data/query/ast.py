@@ -38,7 +38,10 @@ class Star(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Item(msgspec.Struct, frozen=True, tag=True):
-    """One selected field: `alias:field::cast`, or aggregated, `alias:field::cast.sum()::aggregate_cast`."""
+    """One selected field: `alias:field::cast`, or aggregated, `alias:field::cast.sum()::aggregate_cast`.
+
+    The bare `count` of old is a field of that name; where the relation has no such column it is meant as `count()`.
+    """
 
     field: Field
     alias: str | None = None
@@ -108,7 +111,10 @@ Condition = Filter | Logic
 
 
 class Order(msgspec.Struct, frozen=True):
-    """One term of `order`. None = Postgres' own default. `embed` is the to-one embed whose field orders the parent."""
+    """One term of `order`. None = Postgres' own default.
+
+    `embed` is the key of the to-one embed, in the same select, whose field orders the parent.
+    """
 
     field: Field
     descending: bool | None = None
@@ -127,9 +133,17 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Parsed(msgspec.Struct):
-    """A query string: its tree, its values in slot order, and the page it asks for."""
+    """A query string: its tree, its values in slot order, and the page it asks for.
+
+    `subscribe` is the value of `subscribe=`, which asks for events instead of rows. `arguments` are what is neither filter nor
+    reserved: a function's arguments in their order, repeats kept, and beside `subscribe` those of the stream. `warnings` are
+    sentences for the header `Warning`.
+    """
 
     query: Query
     values: list[str]
     limit: int | None = None
     offset: int = 0
+    subscribe: str | None = None
+    arguments: list[tuple[str, str]] = []
+    warnings: list[str] = []

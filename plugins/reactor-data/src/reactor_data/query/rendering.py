@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+# What SQL wants the answer to say (contract data.md §5.2): `response.status`, a blank, `response.headers`; null where it
+# set neither. The last column of every data statement.
+OVERRIDES = (
+    "nullif(concat(current_setting('response.status', true), ' ', current_setting('response.headers', true)), ' ')"
+)
+
 
 class Shape(msgspec.Struct, frozen=True):
-    """The form of a body: an array of rows, or the one row there must be."""
+    """The form of a body.
 
-    kind: Literal["array", "object"] = "array"
+    array: all rows; object: the one row there must be; csv: a header and each row as Postgres writes records; geojson: a
+    FeatureCollection; custom: what the function or aggregate `function` (quoted, qualified) makes of the rows. `stripped` leaves
+    null members out. `row_type` is the type that `function` takes, None where it takes any. `explain` are the options of
+    EXPLAIN, which then runs in place of the statement.
+    """
+
+    kind: Literal["array", "object", "csv", "geojson", "custom"] = "array"
+    stripped: bool = False
+    function: str | None = None
+    row_type: str | None = None
+    explain: str | None = None
 
     @property
     def singular(self) -> bool:
@@ -18,6 +35,33 @@ class Shape(msgspec.Struct, frozen=True):
         return self.kind == "object"
 
 
-def body_sql(shape: Shape, source: str) -> str:
-    """Return the aggregate expression that makes the body of the rows of `source`, a quoted alias."""
-    return f"json_agg({source}.*)->0" if shape.singular else f"coalesce(json_agg({source}.*), '[]')"
+def body_sql(shape: Shape, source: str, names: Sequence[str] = ()) -> str:
+    """Return the aggregate expression that makes the body of the rows of `source`, a quoted alias.
+
+    `names` are the columns of the answer in their order; CSV needs them for its first line.
+    """
+    if shape.kind == "csv":
+        head = ",".join(csv_field(name) for name in names)
+        # A record's text without its parentheses.
+        record = f"substring({source}::text, 2, length({source}::text) - 2)"
+        return f"{_literal(head)} || coalesce(E'\\n' || string_agg({record}, E'\\n'), '')"
+    if shape.kind == "geojson":
+        features = f"coalesce(json_agg({shape.function}({source})::json), '[]')"
+        return f"json_build_object('type', 'FeatureCollection', 'features', {features})"
+    if shape.kind == "custom":
+        row = f"{source}::{shape.row_type}" if shape.row_type else source
+        return f"{shape.function}({row})"
+    row = f"json_strip_nulls(to_json({source}.*))" if shape.stripped else f"{source}.*"
+    return f"json_agg({row})->0" if shape.singular else f"coalesce(json_agg({row}), '[]')"
+
+
+def csv_field(text: str) -> str:
+    """Quote a name for the first line where it needs it (RFC 4180)."""
+    if any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _literal(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
