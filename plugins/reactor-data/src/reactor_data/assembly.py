@@ -49,6 +49,8 @@ class Assembly:
             extra_search_path=config.extra_search_path,
             anon_role=config.anon_role,
             channel=config.schema_channel,
+            dialect=config.dialect,
+            findings=lambda: self.linter.findings(),
             log=ctx.log,
         )
         self.probes = DataProbes(ctx.db, self.schema)
@@ -127,7 +129,7 @@ class Assembly:
         """What looks for policies that rarely mean what they say."""
         from reactor_data.lint.linter import PolicyLinter
 
-        return PolicyLinter(self._ctx.db, self._config.user_schema)
+        return PolicyLinter(self._ctx.db, self._config.schemas)
 
     def lint(self) -> LintResource:
         """Return the resource of its findings."""

@@ -20,9 +20,9 @@ _FUNCTION = msgspec.json.Decoder(FunctionSeen)
 class PolicyLinter:
     """Finds what is rarely meant among the project's tables, views and functions, as callers could reach them."""
 
-    def __init__(self, database: Database, user_schema: str) -> None:
+    def __init__(self, database: Database, exposed: Sequence[str]) -> None:
         self._db = database
-        self._path = [quote(user_schema)]
+        self._path = [quote(schema) for schema in exposed]
 
     def findings(self) -> list[Finding]:
         """Return every finding, errors first."""

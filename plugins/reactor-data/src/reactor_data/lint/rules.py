@@ -26,9 +26,8 @@ def of_table(table: TableSeen) -> Iterator[Finding]:
             f"add a policy, or revoke what is granted on {table.name}",
         )
     for policy in table.policies:
-        if policy.name != BASE_INSERT:
-            yield from _not_tied(table, policy)
-            yield from _unwrapped(table, policy)
+        yield from _not_tied(table, policy)
+        yield from _unwrapped(table, policy)
     yield from _update_without_using(table)
     yield from _without_index(table)
 
@@ -98,13 +97,15 @@ def _not_tied(table: TableSeen, policy: PolicySeen) -> Iterator[Finding]:
     if not policy.permissive:
         return
     for clause, text in (("USING", policy.using), ("WITH CHECK", policy.check)):
-        if text is None or (clause == "WITH CHECK" and text == "true" and policy.declared is not None):
+        if text is None or text == "false" or columns_of(text, table.name, table.columns):
             continue
-        if text == "false" or columns_of(text, table.name, table.columns):
-            continue
+        walls = _walls(table, policy, clause)
         if _restricted(table, policy, clause):
             continue
-        subject = _label(table, policy)
+        # The base of Reactor's checks lets everything through: the checks are what was written.
+        told = walls[0] if policy.name == BASE_INSERT and walls else policy
+        text = told.check or text if clause == "WITH CHECK" else text
+        subject = _label(table, told)
         scoped = f"tie it to the row, e.g. {TENANT} = (select auth.org_id()) and …"
         if TENANT in table.columns and calls_permission(text):
             yield Finding(
@@ -138,15 +139,24 @@ def _not_tied(table: TableSeen, policy: PolicySeen) -> Iterator[Finding]:
 def _restricted(table: TableSeen, policy: PolicySeen, clause: str) -> bool:
     """Tell whether restrictive policies tie each command of the policy to the row."""
     commands = ("select", "insert", "update", "delete") if policy.command == "all" else (policy.command,)
-    for command in commands:
-        texts = [
-            (one.using if clause == "USING" else one.check or one.using) or ""
-            for one in table.policies
-            if not one.permissive and one.covers(command)
-        ]
-        if not any(columns_of(text, table.name, table.columns) for text in texts):
-            return False
-    return True
+    walls = _walls(table, policy, clause)
+    return all(
+        any(columns_of(_text(wall, clause), table.name, table.columns) for wall in walls if wall.covers(command))
+        for command in commands
+    )
+
+
+def _walls(table: TableSeen, policy: PolicySeen, clause: str) -> list[PolicySeen]:
+    """Return the restrictive policies beside a permissive one that have the clause."""
+    return [
+        one
+        for one in table.policies
+        if not one.permissive and (policy.command == "all" or one.covers(policy.command)) and _text(one, clause)
+    ]
+
+
+def _text(policy: PolicySeen, clause: str) -> str:
+    return (policy.using if clause == "USING" else policy.check or policy.using) or ""
 
 
 def _unwrapped(table: TableSeen, policy: PolicySeen) -> Iterator[Finding]:
