@@ -12,7 +12,7 @@ from reactor_kernel.contracts.commands import (
     Server,
     SignInSession,
 )
-from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
+from reactor_kernel.contracts.db import Database, Isolation, RawResult, Statement, Tx
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
 from reactor_kernel.contracts.operators import Operators
 from reactor_kernel.contracts.permissions import grants, permission_matches
@@ -43,6 +43,7 @@ __all__ = [
     "Hooks",
     "Identity",
     "IdentityKind",
+    "Isolation",
     "Leader",
     "MetricsRegistry",
     "Operators",

@@ -33,6 +33,27 @@ class Access(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorFacts:
+    """What an error of the platform's own says: the facts of its envelope."""
+
+    status: int
+    code: str
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMembers:
+    """What a route's dialect says beside it: members inside `error`, and members beside `ok` and `error`."""
+
+    members: Mapping[str, object] = field(default_factory=dict)
+    top_level: Mapping[str, object] = field(default_factory=dict)
+
+
+ErrorDialect = Callable[[ErrorFacts], ErrorMembers]
+
+
+@dataclass(frozen=True, slots=True)
 class MethodRule:
     """What differs for one HTTP method of a mount; `None` keeps the mount's own value."""
 
@@ -57,6 +78,8 @@ class Mount:
         stream: the response holds its thread for long (SSE, long downloads) and counts against `max_streams`.
         suffix: Falcon's responder suffix.
         methods: deviations per HTTP method.
+        dialect: what the platform's own errors on this route (401, 405, 413 …) say beside the envelope, for clients of
+            another API that read theirs elsewhere.
     """
 
     path: str
@@ -68,6 +91,7 @@ class Mount:
     stream: bool = False
     suffix: str | None = None
     methods: Mapping[str, MethodRule] = field(default_factory=dict)
+    dialect: ErrorDialect | None = None
 
     def __post_init__(self) -> None:
         if not _PATH.match(self.path):
@@ -125,6 +149,11 @@ class RequestContext(Protocol):
     client: ClientInfo
     deadline: float | None
     """`time.monotonic()` by which the answer should be there; None = no limit. Bound what you wait for by it."""
+
+    @property
+    def abandoned(self) -> Callable[[], bool] | None:
+        """Tells whether the client went away, for `Database.run`; None where the server engine cannot tell (granian)."""
+        ...
 
     @property
     def identity(self) -> Identity:

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from falcon.constants import HTTP_METHODS
 
-from reactor_kernel.contributions import Access, Mount
+from reactor_kernel.contributions import Access, ErrorDialect, Mount
 from reactor_kernel.errors import Fault
 from reactor_kernel.http.parts import HttpParts
 
@@ -37,6 +37,7 @@ class Route:
     path: str
     rules: dict[str, Rule]
     prefix: str
+    dialect: ErrorDialect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def make_routes(parts: HttpParts) -> tuple[list[tuple[Mount, Route]], list[Fault
                         f"{method} names a permission, which {rule.access.name} callers do not have",
                     )
                 )
-        routes.append((mount, Route(owner, mount.path, rules, prefix)))
+        routes.append((mount, Route(owner, mount.path, rules, prefix, mount.dialect)))
     for owner, _ in parts.fallback[1:]:
         first = parts.fallback[0][0]
         faults.append(

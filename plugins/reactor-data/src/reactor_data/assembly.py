@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,23 @@ from reactor_kernel.api import MetricCollector, PluginContext
 
 if TYPE_CHECKING:
     from reactor_data.admin import Administration
+    from reactor_data.asking import Asker
     from reactor_data.http.access import ExplainAccessResource
     from reactor_data.http.admin import MigrateResource, QueryResource, TablesResource
+    from reactor_data.http.changes import Changes
     from reactor_data.http.health import HealthResource
     from reactor_data.http.lint import LintResource
+    from reactor_data.http.metrics import MetricsResource
+    from reactor_data.http.records import RecordsResource
     from reactor_data.http.relations import RelationResource
+    from reactor_data.http.requests import CallerReader
     from reactor_data.http.rpc import FunctionResource
     from reactor_data.lint.linter import PolicyLinter
+    from reactor_data.planning import Plans
+    from reactor_data.reading import Reader
+    from reactor_data.roles import CallerRoles
+    from reactor_data.running import Runner
+    from reactor_data.writing import Writer
 
 _LOADS = "reactor_data_schema_loads"
 _RELATIONS = "reactor_data_relations"
@@ -62,20 +73,93 @@ class Assembly:
 
         return Administration(self._ctx.db, self.schema)
 
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs statements for callers."""
+        from reactor_data.running import Runner
+
+        return Runner(self._ctx.db, self.schema, self._config, self._ctx.log)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The compiled statements."""
+        from reactor_data.planning import Plans
+        from reactor_data.query.levels import Rules
+
+        return Plans(Rules(self._config.max_limit, self._config.aggregates_enabled))
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads rows."""
+        from reactor_data.reading import Reader
+
+        return Reader(self.runner, self.schema, self.plans, self._config)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What writes rows."""
+        from reactor_data.writing import Writer
+
+        return Writer(self.runner, self.schema, self.plans, self._config)
+
+    @cached_property
+    def asker(self) -> Asker:
+        """What understands requests."""
+        from reactor_data.asking import Asker
+
+        return Asker(self._config)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What answers writes."""
+        from reactor_data.http.changes import Changes
+        from reactor_data.perrow import RowByRow
+
+        return Changes(self.writer, RowByRow(self.runner, self.writer), self.asker)
+
+    @cached_property
+    def callers(self) -> CallerReader:
+        """What reads who calls."""
+        from reactor_data.http.requests import CallerReader
+
+        return CallerReader(self._config, self.schema, self.roles)
+
+    @cached_property
+    def roles(self) -> CallerRoles:
+        """What knows the database roles of callers."""
+        from reactor_data.roles import CallerRoles
+
+        return CallerRoles(self._ctx.db, self.schema, self._config.role_claim)
+
     def relations(self) -> RelationResource:
         """Return the resource of rows."""
         from reactor_data.http.relations import RelationResource
-        from reactor_data.http.requests import CallerReader
-        from reactor_data.service import DataService
 
-        service = DataService(self._ctx.db, self.schema, self._config, self._ctx.log)
-        return RelationResource(service, CallerReader(self._config, self.schema), self._config)
+        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config)
 
     def functions(self) -> FunctionResource:
         """Return the resource of functions."""
         from reactor_data.http.rpc import FunctionResource
 
         return FunctionResource()
+
+    def records(self) -> RecordsResource:
+        """Return the resource that services append records to."""
+        from reactor_data.http.records import RecordsResource
+        from reactor_kernel.api import AuthClient
+
+        return RecordsResource(
+            self.writer,
+            self.callers,
+            self.asker,
+            lambda: self._ctx.services.require(AuthClient),  # type: ignore[type-abstract]
+        )
+
+    def metrics_route(self) -> MetricsResource:
+        """Return the resource of this capability's metrics."""
+        from reactor_data.http.metrics import MetricsResource
+
+        return MetricsResource(self._ctx.metrics, enabled=self._config.metrics)
 
     def health(self) -> HealthResource:
         """Return the health resource."""
@@ -112,17 +196,24 @@ class Assembly:
         db, config, services = self._ctx.db, self._config, self._ctx.services
         explainer = AccessExplainer(
             db,
-            search_path=self.schema.search_path,
-            statement_timeout_ms=config.statement_timeout_ms,
+            search_path=self._search_path,
+            settings=self.roles.settings,
             service_role=partial(service_role, db),
+            statement_timeout_ms=config.statement_timeout_ms,
+            pre_request=config.pre_request,
         )
         callers = CallerFinder(
             lambda: services.find(AuthClient),  # type: ignore[type-abstract]
             self._ctx.clock,
             partial(role_names, db),
+            self.roles.placed,
             anonymous_enabled=config.anon_role is not None,
+            role_claim=config.role_claim,
         )
-        return ExplainAccessResource(explainer, callers)
+        return ExplainAccessResource(explainer, callers, guarded=config.table_permissions == "enforce")
+
+    def _search_path(self, schema: str | None) -> Sequence[str]:
+        return self.schema.current(schema if schema in self.schema.schemas else None).search_path
 
     @cached_property
     def linter(self) -> PolicyLinter:

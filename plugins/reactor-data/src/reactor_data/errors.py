@@ -144,6 +144,102 @@ def range_not_satisfiable(detail: str, *, total: int | None = None) -> DataError
     )
 
 
+def max_affected_exceeded(rows: int, most: int) -> DataError:
+    """More rows would be changed than the caller allows; nothing is kept."""
+    return DataError(
+        400,
+        "max_affected_exceeded",
+        "Query result exceeds max-affected preference constraint",
+        pgrst="PGRST124",
+        detail=f"The query affects {rows} rows",
+        details={"rows": rows, "max_affected": most},
+    )
+
+
+def put_filters() -> DataError:
+    """PUT names something else than one row by its primary key."""
+    return DataError(
+        405,
+        "invalid_upsert",
+        "Filters must include all and only primary key columns with 'eq' operators",
+        pgrst="PGRST105",
+        hint="PUT one row: name each column of the primary key once, as in ?id=eq.1.",
+    )
+
+
+def put_page() -> DataError:
+    """PUT is given a page."""
+    return DataError(
+        400, "invalid_upsert", "limit/offset querystring parameters are not allowed for PUT", pgrst="PGRST114"
+    )
+
+
+def put_key_mismatch() -> DataError:
+    """The row of a PUT has another key than its address."""
+    return DataError(
+        400,
+        "invalid_upsert",
+        "Payload values do not match URL in primary key column(s)",
+        pgrst="PGRST115",
+        hint="Give the row the key that stands in the URL.",
+    )
+
+
+def not_acceptable(entries: Sequence[str], hint: str) -> DataError:
+    """None of the accepted media types can be made."""
+    return DataError(
+        406,
+        "not_acceptable",
+        f"None of these media types are available: {', '.join(entries)}",
+        pgrst="PGRST107",
+        hint=hint,
+    )
+
+
+def invalid_path() -> DataError:
+    """The address is deeper than any resource."""
+    return DataError(
+        404,
+        "not_found",
+        "Invalid path specified in request URL",
+        pgrst="PGRST125",
+        hint="Rows are at /data/v1/{relation}, functions at /data/v1/rpc/{function}; related rows come with select=.",
+    )
+
+
+def permission_missing(permission: str, *, anonymous: bool) -> DataError:
+    """The caller lacks a permission that the server demands beside the database's rights."""
+    return DataError(
+        401 if anonymous else 403,
+        "permission_denied",
+        f"the permission {permission} is required",
+        pgrst="42501",
+        hint="An owner of the organisation may add it to the caller's role.",
+        details={"permission": permission},
+        headers={"WWW-Authenticate": "Bearer"} if anonymous else None,
+    )
+
+
+def realtime_unavailable() -> DataError:
+    """A read asks for events, which nobody serves."""
+    return DataError(
+        426,
+        "realtime_unavailable",
+        "subscribing is not available: this version has no realtime",
+        hint="Read without subscribe=, or poll.",
+    )
+
+
+def bad_override(what: str) -> DataError:
+    """SQL set a response.* setting that no answer can follow."""
+    if what == "status":
+        message, code = "response.status guc must be a valid status code", "PGRST112"
+    else:
+        message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
+        code = "PGRST111"
+    return DataError(500, "config_error", message, pgrst=code)
+
+
 class MigrationDrift(MigrationFailed):
     """An applied migration file was changed afterwards; nothing ran."""
 

@@ -78,6 +78,8 @@ class DataPlugin:
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
         """Mount the routes."""
+        from reactor_data.http.dialect import speak
+
         parts = self._assembled(ctx)
         caller = Access.USER if ctx.config.anon_role is None else Access.PUBLIC
         anyone = {"OPTIONS": MethodRule(access=Access.PUBLIC)}
@@ -90,8 +92,23 @@ class DataPlugin:
         yield Mount("/data/v1/_admin/migrate", parts.migrate(), access=Access.ADMIN, timeout=0)
         yield Mount("/data/v1/_admin/explain-access", parts.explain_access(), access=Access.ADMIN)
         yield Mount("/data/v1/_admin/lint", parts.lint(), access=Access.ADMIN)
+        yield Mount("/data/v1/metrics", parts.metrics_route(), access=Access.PUBLIC)
+        yield Mount(
+            "/data/v1/orgs/{org}/datasets/{dataset}/records",
+            parts.records(),
+            access=Access.USER,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
         yield Mount("/data/v1/rpc/{function}", parts.functions(), access=caller)
-        yield Mount("/data/v1/{relation}", parts.relations(), access=caller, methods=anyone)
+        yield Mount(
+            "/data/v1/{relation}",
+            parts.relations(),
+            access=caller,
+            methods=anyone,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -119,22 +120,80 @@ def test_an_identity_is_who_a_user_of_the_auth_service_would_be(explained: Any, 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "user_not_found")
 
 
-def test_callers_without_a_token_where_they_are_let_in(kernel_factory: Any, boot: Any, put: Any) -> None:
+@pytest.fixture
+def ask_with(boot: Any) -> Iterator[Any]:
+    """Boot with other configuration and ask there: `ask_with(pre_request=…)(claims, table, action, …)`."""
     import httpx
 
     from reactor_kernel.testing.project import ADMIN_TOKEN
 
-    transport = httpx.WSGITransport(app=boot(anon_role="reactor_anon").app, remote_addr="127.0.0.1")
-    with httpx.Client(transport=transport, base_url="http://reactor.test") as client:
-        body = {"table": "others", "action": "insert", "values": {"a": "x"}, "identity": {"claims": {"role": "anon"}}}
-        found = client.post(
-            "/data/v1/_admin/explain-access", json=body, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}
-        ).json()
+    opened: list[httpx.Client] = []
+
+    def make(**config: Any) -> Any:
+        transport = httpx.WSGITransport(app=boot(**config).app, remote_addr="127.0.0.1")
+        client = httpx.Client(transport=transport, base_url="http://reactor.test")
+        opened.append(client)
+
+        def ask(claims: dict[str, Any], table: str, action: str, **body: Any) -> Any:
+            sent = {"table": table, "action": action, "identity": {"claims": claims}, **body}
+            headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+            return client.post("/data/v1/_admin/explain-access", json=sent, headers=headers).json()
+
+        return ask
+
+    yield make
+    for client in opened:
+        client.close()
+
+
+def test_callers_without_a_token_where_they_are_let_in(ask_with: Any) -> None:
+    found = ask_with(anon_role="reactor_anon")({"role": "anon"}, "others", "insert", values={"a": "x"})
     assert (found["allowed"], found["role"], found["reason"]) == (
         True,
         "reactor_anon",
         'allowed by policy "others_anon"',
     )
+
+
+def test_what_is_called_before_every_request_may_refuse(ask_with: Any, project: Any) -> None:
+    (project / "migrations" / "002_before.sql").write_text(
+        "create function before() returns void language plpgsql as $$ begin"
+        " if auth.role() = 'banned' then raise exception 'banned' using errcode = 'PT403'; end if; end $$;"
+    )
+    ask = ask_with(pre_request="public.before")
+    claims = {"user_id": NIL, "org_id": NIL}
+    assert ask(claims | {"org_role": "banned"}, "free", "insert", values={"a": "x"}) == {
+        "allowed": False,
+        "role": None,
+        "row_exists": None,
+        "grant": {"ok": False},
+        "policies": [],
+        "reason": "public.before, which is called before every request, refuses it: banned (PT403)",
+    }
+    assert ask(claims, "free", "insert", values={"a": "x"})["allowed"] is True
+
+
+def test_permissions_of_tables_where_they_are_demanded(ask_with: Any) -> None:
+    ask = ask_with(table_permissions="enforce")
+    claims = {"user_id": NIL, "org_id": NIL, "permissions": ["data:free:read"]}
+    found = ask(claims, "free", "insert", values={"a": "x"})
+    assert (found["allowed"], found["reason"]) == (
+        False,
+        "requests are refused with 403 permission_denied, because [data] table_permissions demands the permission"
+        " data:free:write",
+    )
+    assert ask(claims | {"permissions": ["data:*"]}, "free", "insert", values={"a": "x"})["allowed"] is True
+
+
+def test_a_claim_that_names_another_role(explained: Any, rows: Any, kernel: Any) -> None:
+    claims = {"user_id": NIL, "org_id": NIL, "role": "nobody_there"}
+    found = explained({"claims": claims}, "free", "insert", values={"a": "x"})
+    assert (found["allowed"], found["reason"]) == (
+        False,
+        'requests are refused with 401 unauthorized: role "nobody_there" does not exist',
+    )
+    found = explained({"claims": claims | {"role": kernel.database.roles.service}}, "shut", "insert", values={"a": "x"})
+    assert found["allowed"] is True  # an administrator may ask about services
 
 
 WHO = {"claims": {"user_id": NIL, "org_id": NIL}}
@@ -200,11 +259,10 @@ IDENTITY = "identity must have user_id or claims"
             "claim token_type is 'robot'; there are user, api_key, delegated, service, admin, anon",
         ),
         (
-            {"identity": {"claims": {"role": "postgres"}}},
+            {"identity": {"claims": {"permissions": [1]}}},
             400,
             "invalid_body",
-            "claim role is 'postgres'; requests run as one of anon, authenticated, reactor_anon, reactor_authenticated,"
-            " reactor_service, service",
+            "claim permissions must be an array of strings",
         ),
     ],
 )

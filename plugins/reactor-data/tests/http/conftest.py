@@ -156,3 +156,37 @@ def wire(boot: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     yield make
     for one in opened:
         one.close()
+
+
+class Served:
+    """A kernel of a test's own: two members in different organisations, and the database as its owner sees it."""
+
+    def __init__(self, kernel: Any, client: Any) -> None:
+        self.kernel = kernel
+        self.client = client
+        self.ann, self.bob = Member(client), Member(client)
+
+    def rows(self, sql: str) -> list[tuple[str | None, ...]]:
+        from reactor_kernel.api import Statement
+
+        (result,) = self.kernel.database.run(None, [Statement(sql)])
+        return [tuple(None if value is None else value.decode() for value in row) for row in result.rows]
+
+
+@pytest.fixture
+def served(boot: Callable[..., Any], project: Path) -> Iterator[Callable[..., Served]]:
+    """Boot with another migration and configuration: `served("create table …", max_limit=2)`."""
+    import httpx
+
+    opened: list[Any] = []
+
+    def make(migration: str = "", **config: Any) -> Served:
+        (project / "migrations" / "002_own.sql").write_text(migration, encoding="utf-8")
+        kernel = boot(**config)
+        transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+        opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
+        return Served(kernel, opened[-1])
+
+    yield make
+    for one in opened:
+        one.close()

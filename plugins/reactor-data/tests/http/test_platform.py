@@ -87,9 +87,6 @@ def test_what_this_version_does_not_do_is_said(ann: Any) -> None:
         answer = ann.call(method, path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_supported"), path
     assert ann.call("GET", "todos?subscribe=1").json()["error"]["code"] == "realtime_unavailable"
-    assert ann.call("PUT", "todos", body={}).status_code == 405
-    csv = ann.call("GET", "todos", Accept="text/csv")
-    assert (csv.status_code, csv.json()["code"]) == (406, "PGRST107")
 
 
 def test_safe_update_and_minimal_errors_are_configuration(wire: Any, ann: Any) -> None:

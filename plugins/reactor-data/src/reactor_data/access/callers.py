@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from reactor_data.access.model import Refused
 from reactor_data.errors import DataError, invalid_body
 from reactor_kernel.api import AuthClient, Clock, DbRole, Forbidden, Identity, IdentityKind, OrgRef
 
 # Clocks of issuer and verifier may differ by so much (decision 43).
 LEEWAY_SECS = 30
-_PUBLISHED = frozenset(
-    ("sub", "user_id", "org_id", "org_role", "permissions", "api_key_id", "token_type", "role", "session_id")
-)
+_PUBLISHED = frozenset(("sub", "user_id", "org_id", "org_role", "permissions", "api_key_id", "token_type", "role"))
 
 
 class WhoBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,13 +24,6 @@ class WhoBody(msgspec.Struct, forbid_unknown_fields=True):
     claims: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Requests of this caller do not reach the database; `reason` says why."""
-
-    reason: str
-
-
 class CallerFinder:
     """Finds identities as requests do: through the auth service, or from claims as SQL sees them."""
 
@@ -41,13 +32,18 @@ class CallerFinder:
         auth: Callable[[], AuthClient | None],
         clock: Clock,
         role_names: Callable[[], Mapping[str, DbRole]],
+        placed: Callable[[Identity], Identity],
         *,
         anonymous_enabled: bool,
+        role_claim: str | None,
     ) -> None:
+        """Take what requests are resolved with: `placed` gives an identity the role that its claim `role_claim` names."""
         self._auth = auth
         self._clock = clock
         self._role_names = role_names
+        self._placed = placed
         self._anonymous_enabled = anonymous_enabled
+        self._role_claim = role_claim
 
     def find(self, who: WhoBody) -> Identity | Refused:
         """Return the identity, or why its requests are refused before they get to the database.
@@ -61,8 +57,15 @@ class CallerFinder:
                 "identity must have user_id or claims",
                 hint='Send {"user_id": "…", "org": "acme"} or {"claims": {"user_id": "…", "org_id": "…"}}.',
             )
-        if who.claims is not None:
-            return self._of_claims(who.claims)
+        found = self._of_user(who) if who.claims is None else self._of_claims(who.claims)
+        if isinstance(found, Refused):
+            return found
+        try:
+            return self._placed(found)
+        except DataError as refusal:
+            return Refused(f"requests are refused with {refusal.status} {refusal.error_code}: {refusal.message}")
+
+    def _of_user(self, who: WhoBody) -> Identity | Refused:
         auth = self._auth()
         if auth is None:
             raise DataError(
@@ -111,7 +114,8 @@ class CallerFinder:
             org_id=_text(claims, "org_id"),
             org_role=_text(claims, "org_role"),
             permissions=frozenset(permissions),
-            claims={name: value for name, value in claims.items() if name not in _PUBLISHED or name == "session_id"},
+            claims={name: value for name, value in claims.items() if name not in _PUBLISHED}
+            | ({"role": claims["role"]} if self._names_another(claims.get("role")) else {}),
             session_id=_text(claims, "session_id"),
             api_key_id=_text(claims, "api_key_id"),
         )
@@ -138,11 +142,18 @@ class CallerFinder:
         return self._named(named)
 
     def _named(self, role: object) -> DbRole:
-        names = {**{one.value: one for one in DbRole}, **self._role_names()}
+        names = self._names()
         found = names.get(role) if isinstance(role, str) else None
-        if found is None:
+        if found is None and not self._names_another(role):
             raise invalid_body(f"claim role is {role!r}; requests run as one of {', '.join(sorted(names))}")
-        return found
+        return found or DbRole.AUTHENTICATED
+
+    def _names(self) -> dict[str, DbRole]:
+        return {**{one.value: one for one in DbRole}, **self._role_names()}
+
+    def _names_another(self, role: object) -> bool:
+        """Tell whether the claim is one that may name any role that the login role was granted."""
+        return isinstance(role, str) and self._role_claim in ("$.role", "role") and role not in self._names()
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -13,11 +13,11 @@ from reactor_data.access.bench import Bench, RowUnreadable
 from reactor_data.access.clauses import Clause, parse_clause, tidy
 from reactor_data.access.gates import Passage, PolicyReport, involved, pass_through
 from reactor_data.access.grants import missing_rights
-from reactor_data.access.model import NeededRight, Policy, Question, Table, Trial
+from reactor_data.access.model import NeededRight, Policy, Question, Refused, Table, Trial
 from reactor_data.access.wording import allowance, denial, reason
 from reactor_data.errors import DataError, column_not_found, invalid_body, table_not_found
 from reactor_data.sql.native import quote
-from reactor_kernel.api import Database, Identity, RawResult, Statement, Tx
+from reactor_kernel.api import Database, DatabaseFault, Identity, Isolation, RawResult, Statement, Tx
 
 _TABLE = msgspec.json.Decoder(Table)
 _RIGHT = msgspec.json.Decoder(NeededRight)
@@ -47,60 +47,84 @@ class AccessExplainer:
     """Explains decisions about rows of any table. Writes nothing: its one transaction is always rolled back.
 
     Args:
-        search_path: as requests have it.
-        statement_timeout_ms: as requests have it.
+        search_path: that of requests for a schema; the first of the default one is where unqualified tables are.
+        settings: those that requests of an identity have besides, and their isolation level.
         service_role: the role that reads past row security where the login role cannot; None where there is none.
+        statement_timeout_ms: that of requests; 0 = none.
+        pre_request: the function that is called before every request, if one is.
     """
 
     def __init__(
         self,
         database: Database,
         *,
-        search_path: Sequence[str],
-        statement_timeout_ms: int,
+        search_path: Callable[[str | None], Sequence[str]],
+        settings: Callable[[Identity], tuple[Mapping[str, str], Isolation | None]],
         service_role: Callable[[], str | None],
+        statement_timeout_ms: int = 0,
+        pre_request: str | None = None,
     ) -> None:
         self._db = database
         self._path = search_path
-        self._timeout = statement_timeout_ms
+        self._settings = settings
         self._service = service_role
+        self._timeout = str(statement_timeout_ms)
+        self._before = pre_request
 
     def place(self, name: str) -> tuple[str, str]:
         """Return schema and name of a relation, given as `table` of the exposed schema or as `schema.table`.
 
         Raises DataError 404 `table_not_found`.
         """
-        found, names = self._db.run(None, queries.place(self._path[0], name), readonly=True)
+        schema = self._path(None)[0]
+        found, names = self._db.run(None, queries.place(schema, name), readonly=True)
         if not found.rows:
             near = get_close_matches(name, [_text(row[0]) for row in names.rows], n=1, cutoff=0.6)
-            raise table_not_found(name, self._path[0], near)
+            raise table_not_found(name, schema, near)
         return _text(found.rows[0][0]), _text(found.rows[0][1])
 
-    def explain(self, identity: Identity, question: Question) -> Explanation:
+    def explain(self, identity: Identity, question: Question) -> Explanation | Refused:
         """Answer a question.
 
         Raises:
             DataError: 404 `table_not_found`; 400 for columns that are not there and keys that name no single row.
         """
+        path = self._path(question.schema)
+        given, isolation = self._settings(identity)
         settings = {
-            "search_path": ", ".join(quote(name) for name in self._path),
-            "statement_timeout": str(self._timeout),
+            "search_path": ", ".join(quote(name) for name in path),
+            "statement_timeout": self._timeout,
+            **given,
             "request.method": _METHODS[question.action],
             "request.path": f"/data/v1/{question.table}",
             "request.headers": "{}",
             "request.cookies": "{}",
         }
-        found: list[Explanation] = []
+        found: list[Explanation | Refused] = []
         try:
-            with self._db.begin(identity, settings=settings) as tx:
-                found.append(self._explain(tx, question))
+            with self._db.begin(identity, settings=settings, isolation=isolation) as tx:
+                found.append(self._refused_before(tx) or self._explain(tx, question, path))
                 raise _Undo
         except _Undo:
             return found[0]
 
-    def _explain(self, tx: Tx, question: Question) -> Explanation:
+    def _refused_before(self, tx: Tx) -> Refused | None:
+        if self._before is None:
+            return None
+        function = ".".join(quote(part) for part in self._before.split("."))
+        try:
+            tx.run([Statement("savepoint reactor_before")])
+            tx.run([Statement(f"select {function}()", prepare=False)])
+        except DatabaseFault as fault:
+            tx.run([Statement("rollback to savepoint reactor_before")])
+            return Refused(
+                f"{self._before}, which is called before every request, refuses it: {fault.primary} ({fault.sqlstate})"
+            )
+        return None
+
+    def _explain(self, tx: Tx, question: Question, path: Sequence[str]) -> Explanation:
         role = _text(tx.run([Statement("select current_user::text")])[0].rows[0][0])
-        table, policies, rights = self._facts(tx, question, role)
+        table, policies, rights = self._facts(tx, question, role, path)
         question = _checked(question, table)
         bench = Bench(tx, table)
         unshielded = None if question.action == "select" else bench.shield_sequences()
@@ -129,8 +153,10 @@ class AccessExplainer:
             reason=reason(question, table, denied, allowance(table, role, passage), trial),
         )
 
-    def _facts(self, tx: Tx, question: Question, role: str) -> tuple[Table, list[Policy], list[NeededRight]]:
-        unqualified = queries.search_path(self._path)
+    def _facts(
+        self, tx: Tx, question: Question, role: str, path: Sequence[str]
+    ) -> tuple[Table, list[Policy], list[NeededRight]]:
+        unqualified = queries.search_path(path)
         (_, described, _) = tx.run(
             [queries.search_path([]), queries.table(question.schema, question.table, role), unqualified]
         )

@@ -32,6 +32,13 @@ class Question:
     returning: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Requests of this caller are refused before they get to the row; `reason` says why."""
+
+    reason: str
+
+
 class Column(msgspec.Struct, frozen=True):
     """A column, and what the role may do with it. `type` and `default` are qualified SQL."""
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from reactor_data.access.callers import CallerFinder, Refused, WhoBody
+from reactor_data.access.callers import CallerFinder, WhoBody
 from reactor_data.access.explain import AccessExplainer, Explanation
 from reactor_data.access.gates import PolicyReport
-from reactor_data.access.model import Judged, Question
+from reactor_data.access.model import Judged, Question, Refused
 from reactor_data.errors import invalid_body
+from reactor_kernel.api import IdentityKind
 
 if TYPE_CHECKING:
     import falcon
@@ -39,9 +40,11 @@ _BODY = msgspec.json.Decoder(ExplainBody)
 class ExplainAccessResource:
     """Why an identity may, or may not, do something with a row."""
 
-    def __init__(self, explainer: AccessExplainer, callers: CallerFinder) -> None:
+    def __init__(self, explainer: AccessExplainer, callers: CallerFinder, *, guarded: bool) -> None:
+        """Take the parts; `guarded` where `[data] table_permissions` is enforced."""
         self._explainer = explainer
         self._callers = callers
+        self._guarded = guarded
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Explain one decision."""
@@ -49,23 +52,32 @@ class ExplainAccessResource:
             body = _BODY.decode(req.bounded_stream.read())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise invalid_body(f"the body cannot be used: {error}", hint=_HINT) from error
-        who = self._callers.find(body.identity)
-        if isinstance(who, Refused):
-            answer = _refused(who)
-        else:
-            schema, table = self._explainer.place(body.table)
-            question = Question(
-                schema=schema,
-                table=table,
-                action=body.action,
-                key=body.key,
-                values=body.values or {},
-                columns=None if body.columns is None else tuple(body.columns),
-                returning=body.returning,
-            )
-            answer = _shown(self._explainer.explain(who, question))
+        found = self._explained(body)
+        answer = _refused(found) if isinstance(found, Refused) else _shown(found)
         resp.content_type = "application/json; charset=utf-8"
         resp.data = msgspec.json.encode(answer)
+
+    def _explained(self, body: ExplainBody) -> Explanation | Refused:
+        who = self._callers.find(body.identity)
+        if isinstance(who, Refused):
+            return who
+        permission = f"data:{body.table}:{'read' if body.action == 'select' else 'write'}"
+        if self._guarded and not who.may(permission) and who.kind is not IdentityKind.SERVICE:
+            return Refused(
+                "requests are refused with 403 permission_denied, because [data] table_permissions demands the permission"
+                f" {permission}"
+            )
+        schema, table = self._explainer.place(body.table)
+        question = Question(
+            schema=schema,
+            table=table,
+            action=body.action,
+            key=body.key,
+            values=body.values or {},
+            columns=None if body.columns is None else tuple(body.columns),
+            returning=body.returning,
+        )
+        return self._explainer.explain(who, question)
 
 
 def _refused(who: Refused) -> dict[str, Any]:

@@ -28,6 +28,12 @@ _BODY = {
 }
 
 
+_RECORDS = {
+    "required": True,
+    "content": {"application/json": {"schema": {"type": "array", "maxItems": 1000, "items": {"type": "object"}}}},
+}
+
+
 def document() -> dict[str, Any]:
     """Return the fragment."""
     return {
@@ -74,6 +80,28 @@ def document() -> dict[str, Any]:
             },
             "/data/v1/{relation}": _relation(),
             **openapi_access.paths(),
+            "/data/v1/metrics": {
+                "get": _operation(
+                    "Metrics of this capability",
+                    {
+                        "200": {
+                            "description": "Prometheus text",
+                            "content": {"text/plain": {"schema": {"type": "string"}}},
+                        },
+                        "404": _ERROR,
+                    },
+                )
+            },
+            "/data/v1/orgs/{org}/datasets/{dataset}/records": {
+                "parameters": [_path("org"), _path("dataset")],
+                "post": {
+                    **_operation(
+                        "Append records to a table, for services",
+                        {"201": {"description": "stored"}, "400": _ERROR, "401": _ERROR, "403": _ERROR, "404": _ERROR},
+                    ),
+                    "requestBody": _RECORDS,
+                },
+            },
         },
     }
 
@@ -89,6 +117,13 @@ def _relation() -> dict[str, Any]:
         },
         "head": {**_operation("Read headers only", {"200": {"description": "ok"}, **failures}), "parameters": _QUERY},
         "post": {**_operation("Insert rows", {"201": empty, "409": _ERROR, **failures}), "requestBody": _BODY},
+        "put": {
+            **_operation(
+                "Make the row with this primary key what the body says",
+                {"204": empty, "200": _JSON_ROWS, "201": _JSON_ROWS, "405": _ERROR, **failures},
+            ),
+            "requestBody": _BODY,
+        },
         "patch": {**_operation("Update rows", {"204": empty, "200": _JSON_ROWS, **failures}), "requestBody": _BODY},
         "delete": _operation("Delete rows", {"204": empty, "200": _JSON_ROWS, **failures}),
         "options": _operation("Which methods the relation takes", {"200": {"description": "Allow"}, "404": _ERROR}),
