@@ -142,13 +142,14 @@ def test_others_get_their_numbers_meanwhile_and_none_twice(
     writer.start()
     try:
         for _ in range(20):
-            assert explained(me, "counted", "insert", values={"a": "y"})["allowed"] is True
+            found = explained(me, "counted", "insert", values={"a": "y"})
+            assert found["allowed"] is True, found["reason"]
     finally:
         stop.set()
         writer.join()
     assert failed == []
-    (found,) = rows(
+    (counts,) = rows(
         "select count(*)::text, max(id)::text, max(other)::text, count(*) filter (where a = 'y')::text from counted"
     )
-    assert found[0] == found[1] == found[2]
-    assert found[3] == "0"
+    assert counts[0] == counts[1] == counts[2]
+    assert counts[3] == "0"

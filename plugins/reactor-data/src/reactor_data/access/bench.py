@@ -13,27 +13,26 @@ from reactor_kernel.api import DatabaseFault, RawResult, Statement, Tx
 # A sequence locked by a long transaction must not make everybody wait behind the explanation.
 LOCK_WAIT_MS = 500
 
-# ALTER SEQUENCE … RESTART is transactional, unlike nextval: what is taken afterwards is given back by the rollback.
+# ALTER SEQUENCE is transactional, unlike nextval: saying its own increment again moves it, as it stands, into storage of its
+# own until the rollback, and what is taken from it meanwhile is taken from there. In one order, so that two do not deadlock.
 _SHIELD = """
 do $shield$
 declare
-  found regclass;
-  last bigint;
-  called boolean;
+  found record;
 begin
   for found in
-    select c.oid::regclass from pg_catalog.pg_class c
-    where c.relkind = 'S' and c.relpersistence <> 't' and pg_has_role(c.relowner, 'USAGE') and (%(every)s or exists (
+    select c.oid::regclass as name, q.seqincrement as step from pg_catalog.pg_class c
+    join pg_catalog.pg_sequence q on q.seqrelid = c.oid
+    where c.relpersistence <> 't' and pg_has_role(c.relowner, 'USAGE') and (%(every)s or exists (
       select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
         and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = %(oid)s
       union all
       select from pg_catalog.pg_depend d join pg_catalog.pg_attrdef f on f.oid = d.objid
       where d.classid = 'pg_catalog.pg_attrdef'::regclass and f.adrelid = %(oid)s
         and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = c.oid))
+    order by c.oid
   loop
-    execute format('select last_value, is_called from %%s', found) into last, called;
-    execute format('alter sequence %%s restart', found);
-    perform setval(found, last, called);
+    execute format('alter sequence %%s increment by %%s', found.name, found.step);
   end loop;
 end
 $shield$
