@@ -30,6 +30,13 @@ class DataConfig:
         default="migrations", metadata={"doc": "directory of *.sql migrations, relative to the project root"}
     )
     run_migrations: bool = field(default=True, metadata={"doc": "apply pending migrations at boot"})
+    dialect: str = field(
+        default="postgres",
+        metadata={
+            "doc": "SQL of migrations: all of Postgres, or only the portable subset",
+            "choices": ("postgres", "portable"),
+        },
+    )
     user_schema: str = field(
         default="public",
         metadata={"doc": "the schemas whose relations are exposed, separated by commas; the first is the default"},

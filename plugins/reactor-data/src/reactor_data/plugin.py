@@ -12,6 +12,7 @@ from reactor_kernel.api import (
     Access,
     BackgroundService,
     ChangeFeed,
+    CommandGroup,
     ConfigSection,
     HealthCheck,
     Identity,
@@ -112,6 +113,8 @@ class DataPlugin:
         yield Mount("/data/v1/_admin/tables/{table}", tables, access=Access.ADMIN, suffix="table")
         yield Mount("/data/v1/_admin/query", parts.query(), access=Access.ADMIN)
         yield Mount("/data/v1/_admin/migrate", parts.migrate(), access=Access.ADMIN, timeout=0)
+        yield Mount("/data/v1/_admin/explain-access", parts.explain_access(), access=Access.ADMIN)
+        yield Mount("/data/v1/_admin/lint", parts.lint(), access=Access.ADMIN)
         yield Mount("/data/v1/metrics", parts.metrics_route(), access=Access.PUBLIC)
         yield Mount(
             "/data/v1/orgs/{org}/datasets/{dataset}/records",
@@ -145,6 +148,11 @@ class DataPlugin:
         yield OpenApiFragment(document())
 
     @hookimpl
+    def reactor_commands(self) -> Iterable[CommandGroup]:
+        """Bring `reactor data`."""
+        yield CommandGroup("data", "reactor_data.cli.group:data", help="Tables, policies and migrations", anywhere=True)
+
+    @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
         """Look at the database, the schema, policies and row security."""
         probes = self._assembled(ctx).probes
@@ -152,6 +160,7 @@ class DataPlugin:
         yield Probe("data: schema", probes.schema)
         yield Probe("data: policies", probes.policies)
         yield Probe("data: row security", probes.row_security)
+        yield Probe("data: lint", self._assembled(ctx).linter.probe)
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_data.http import openapi_access
+
 _ERROR = {"description": "error envelope"}
 _JSON_ROWS = {
     "description": "rows",
@@ -72,6 +74,7 @@ def document() -> dict[str, Any]:
             },
             "/data/v1/rpc/{function}": _function(),
             "/data/v1/{relation}": _relation(),
+            **openapi_access.paths(),
             "/data/v1/metrics": {
                 "get": _operation(
                     "Metrics of this capability",
