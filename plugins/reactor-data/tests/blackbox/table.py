@@ -126,7 +126,9 @@ def _exchanges(lines: list[str], place: str, first: int) -> Iterator[Exchange]:
             if line.strip() and not line.startswith("#"):
                 raise ValueError(f"{place}: {line!r} stands before any request")
         elif headers is not None and not body and (header := _HEADER.match(line)):
-            headers[header.group(1)] = header.group(2)
+            # As a server joins a header that is sent twice.
+            name, value = header.groups()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         elif not current.status and _STATUS.match(line):
             current.content, body = "\n".join(body).strip("\n"), []
             current.status, headers = int(line), current.expected_headers
