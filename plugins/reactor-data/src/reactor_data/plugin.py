@@ -77,7 +77,7 @@ class DataPlugin:
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
         """Mount the routes."""
-        from reactor_data.http.dialect import speak
+        from reactor_data.http.dialect import speak, speak_of_calls
 
         parts = self._assembled(ctx)
         caller = Access.USER if ctx.config.anon_role is None else Access.PUBLIC
@@ -103,7 +103,7 @@ class DataPlugin:
             access=caller,
             methods=anyone,
             body_limit=ctx.config.max_body_bytes,
-            dialect=speak,
+            dialect=speak_of_calls,
         )
         yield Mount(
             "/data/v1/{relation}",
