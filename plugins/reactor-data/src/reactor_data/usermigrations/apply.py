@@ -36,6 +36,8 @@ class UserMigrations:
         user_schema: str,
         extra_search_path: Sequence[str] = (),
         anon_role: str | None = None,
+        authenticated_role: str | None = None,
+        service_role: str | None = None,
         channel: str,
         log: logging.Logger | None = None,
     ) -> None:
@@ -45,7 +47,7 @@ class UserMigrations:
         self._exposed = schema_names(user_schema)
         self._schema = self._exposed[0]
         self._search_path = list(dict.fromkeys((self._schema, *extra_search_path)))
-        self._anon_role = anon_role
+        self._roles = (anon_role, authenticated_role, service_role)
         self._channel = channel
         self._log = log or logging.getLogger("reactor_data")
 
@@ -65,7 +67,7 @@ class UserMigrations:
         pending = self._read(file for file in files if file.version not in history)
         skipped = tuple(file.version for file in files if file.version in history)
         if not dry_run:
-            roles = discover_roles(self._db, self._anon_role)
+            roles = discover_roles(self._db, *self._roles)
             self._prepare(roles)
             for file, steps in pending:
                 self._apply_file(file, steps, roles)
