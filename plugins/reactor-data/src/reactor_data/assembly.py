@@ -61,6 +61,8 @@ class Assembly:
             user_schema=config.user_schema,
             extra_search_path=config.extra_search_path,
             anon_role=config.anon_role,
+            authenticated_role=config.authenticated_role,
+            service_role=config.service_role,
             channel=config.schema_channel,
             realtime=config.realtime,
             dialect=config.dialect,

@@ -49,6 +49,8 @@ class UserMigrations:
         user_schema: str,
         extra_search_path: Sequence[str] = (),
         anon_role: str | None = None,
+        authenticated_role: str | None = None,
+        service_role: str | None = None,
         channel: str,
         realtime: bool = True,
         dialect: str = "postgres",
@@ -61,7 +63,7 @@ class UserMigrations:
         self._exposed = schema_names(user_schema)
         self._schema = self._exposed[0]
         self._search_path = list(dict.fromkeys((self._schema, *extra_search_path)))
-        self._anon_role = anon_role
+        self._roles = (anon_role, authenticated_role, service_role)
         self._channel = channel
         self._realtime = realtime
         self._portable = dialect == "portable"
@@ -86,7 +88,7 @@ class UserMigrations:
         written = [finding for file, steps in pending for finding in lint_file(file.source, steps)]
         if dry_run:
             return UserMigrationOutcome(tuple(file.version for file, _ in pending), tuple(skipped), tuple(written))
-        roles = discover_roles(self._db, self._anon_role)
+        roles = discover_roles(self._db, *self._roles)
         self._prepare(roles)
         before = self._findings() if pending and self._findings is not None else ()
         applied: list[str] = []
