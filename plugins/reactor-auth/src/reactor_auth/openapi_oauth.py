@@ -126,6 +126,27 @@ PATHS: dict[str, Json] = {
             requestBody=_body({"type": "object"}, _FORM),
         ),
     },
+    "/account": {
+        "get": _operation(
+            "The page where somebody adds and removes second factors",
+            {"200": _page("The account, or a form: sign-in or second factor")},
+            public=True,
+        ),
+        "post": _operation(
+            "Take a form of the account page",
+            {
+                "200": _page("The account, or the next form"),
+                "400": _page("The account, with what is wrong"),
+                "401": _page("The form again: wrong password, code or passkey"),
+                "403": _page("The form again: it came from elsewhere, or a second factor must be shown anew"),
+                "404": _page("No such second factor"),
+                "409": _page("The account, with what is in the way"),
+                "429": _page("The form again: too many attempts"),
+            },
+            public=True,
+            requestBody=_body({"type": "object"}, _FORM),
+        ),
+    },
     "/introspect": {
         "post": _client_call("What a token is worth", _json({"type": "object"}), "token", "token_type_hint")
     },

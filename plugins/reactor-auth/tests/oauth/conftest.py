@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.tags.append((tag, values))
-        self._skipping = tag in ("style", "title")
+        self._skipping = tag in ("style", "title", "script")
         if tag == "form":
             self.forms.append({"action": values["action"], "fields": {}, "inputs": [], "buttons": []})
         elif tag == "input":
@@ -60,7 +61,7 @@ class Page(HTMLParser):
     @property
     def problem(self) -> str:
         """The text of the error summary."""
-        return self.answer.text.split('id="problem">')[1].split("</div>")[0].split(">")[1].split("<")[0]
+        return re.sub(r"<[^>]*>", "", self.answer.text.split('id="problem">')[1].split("</div>")[0])
 
     def form(self, step: str) -> dict[str, Any]:
         [found] = [form for form in self.forms if form["fields"].get("step") == step]
