@@ -109,5 +109,5 @@ def _qr_code(uri: str) -> str:
     """Return the code as inline SVG, dark on light whatever the page's colours."""
     import segno
 
-    drawn: str = segno.make(uri, micro=False).svg_inline(scale=4, border=4, light="#fff", dark="#000")
+    drawn: str = segno.make(uri, micro=False).svg_inline(scale=6, border=4, light="#fff", dark="#000")
     return drawn.replace("<svg ", '<svg role="img" aria-label="QR code with the key that is written below" ', 1)
