@@ -407,8 +407,8 @@ def _org(world: World, body: dict[str, Any] | None = None, headers: dict[str, st
     return Ready({"ref": org["slug"]}, body=body, headers=own if headers is None else headers)
 
 
-def _org_body(world: World) -> dict[str, Any]:
-    return {"name": "Name", "slug": world.name("slug"), "metadata": {"a": 1}, "mfa_required_roles": ["member"]}
+def _change_org(world: World) -> Ready:
+    return _org(world, {"name": "Name", "slug": world.name("slug"), "metadata": {"a": 1}, "mfa_required_roles": []})
 
 
 def _new_role(world: World) -> Ready:
@@ -445,7 +445,7 @@ READY: dict[str, Callable[[World], Ready]] = {
     f"DELETE {AUTH}/user/sessions": lambda w: Ready(query={"scope": "all"}, headers=w.bearer(w.person())),
     f"DELETE {AUTH}/user/sessions/{{session_id}}": _end_session,
     f"POST {AUTH}/orgs": lambda w: _person(w, {"name": "New", "slug": w.name("new"), "metadata": {}}),
-    f"PATCH {AUTH}/orgs/{{ref}}": lambda w: _org(w, _org_body(w) | {"mfa_required_roles": []}),
+    f"PATCH {AUTH}/orgs/{{ref}}": _change_org,
     f"DELETE {AUTH}/orgs/{{ref}}": _org,
     f"POST {AUTH}/orgs/{{ref}}/roles": _new_role,
     f"DELETE {AUTH}/orgs/{{ref}}/members/{{user_id}}": _remove_member,
