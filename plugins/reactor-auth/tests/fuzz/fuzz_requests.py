@@ -458,7 +458,8 @@ READY: dict[str, Callable[[World], Ready]] = {
     f"DELETE {AUTH}/keys/{{key_id}}": _revoke_key,
     f"POST {AUTH}/factors": lambda w: _person(w, {"factor_type": "totp", "friendly_name": "phone"}),
     f"DELETE {AUTH}/oauth/clients/{{client_id}}": _client,
-    f"POST {AUTH}/_admin/rotate-keys": lambda w: Ready(body={}, headers=ADMIN),
+    # An ordinary renewal waits for the one before.
+    f"POST {AUTH}/_admin/rotate-keys": lambda w: Ready(body={"compromised": True}, headers=ADMIN),
     f"POST {AUTH}/_admin/users": lambda w: Ready(
         body={"email": f"{w.name('made')}@example.com", "password": PASSWORD, "email_verified": True}, headers=ADMIN
     ),

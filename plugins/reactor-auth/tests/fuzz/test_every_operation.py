@@ -337,8 +337,6 @@ def test_nothing_makes_a_5xx_or_a_refusal_that_is_no_envelope(live_server, api):
         for operation in operations:
             if operation.label in READY:
                 send_one(operation, (operation.Case(), "anonymous", "*/*", "ready", None))
-        # The others start from what these show to work.
-        assert not unready, "\n".join(unready)
         for operation, strategy in strategies:
             stages.renew_if_destroyed()
             drive(strategy, start + rounds, partial(send_one, operation))
@@ -350,5 +348,5 @@ def test_nothing_makes_a_5xx_or_a_refusal_that_is_no_envelope(live_server, api):
         "never below 400": sorted(label for label, counts in statuses.items() if min(counts) >= 400),
     }
     print(json.dumps(tally))  # noqa: T201
-    faults = "\n".join(found.values())
+    faults = "\n".join([*found.values(), *dict.fromkeys(unready)])
     assert not faults

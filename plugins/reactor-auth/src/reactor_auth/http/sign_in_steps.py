@@ -235,7 +235,8 @@ def passkey_answer(fields: Mapping[str, str]) -> tuple[UUID, dict[str, Any]]:
 
 
 def _about_passkey(refusal: ReactorError) -> str:
-    return sentence(refusal) if refusal.message == NO_PASSKEY else WRONG_PASSKEY
+    plain = isinstance(refusal, PasskeysUnavailable) or refusal.message == NO_PASSKEY
+    return sentence(refusal) if plain else WRONG_PASSKEY
 
 
 def sentence(error: ReactorError) -> str:
