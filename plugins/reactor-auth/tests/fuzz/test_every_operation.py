@@ -343,6 +343,7 @@ def test_nothing_makes_a_5xx_or_a_refusal_that_is_no_envelope(live_server, api):
         rounds += 1
     tally = {
         "rounds": rounds,
+        "operations": len(operations),
         "stages": stages.built,
         "requests": sum(sum(counts.values()) for counts in statuses.values()),
         "never below 400": sorted(label for label, counts in statuses.items() if min(counts) >= 400),
