@@ -33,6 +33,34 @@ _RECORDS = {
     "content": {"application/json": {"schema": {"type": "array", "maxItems": 1000, "items": {"type": "object"}}}},
 }
 
+_BATCH = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["requests"],
+                "properties": {
+                    "requests": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["id", "method", "path"],
+                            "properties": {
+                                "id": {"type": "string"},
+                                "method": {"enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]},
+                                "path": {"type": "string"},
+                                "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+                                "body": {},
+                            },
+                        },
+                    }
+                },
+            }
+        }
+    },
+}
+
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
@@ -86,6 +114,18 @@ def document() -> dict[str, Any]:
                         "404": _ERROR,
                     },
                 )
+            },
+            "/data/v1/_batch": {
+                "post": {
+                    **_operation(
+                        "Run several requests in one transaction",
+                        {"200": {"description": "each one's answer"}, "400": _ERROR, "401": _ERROR, "409": _ERROR},
+                    ),
+                    "parameters": [
+                        {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string"}}
+                    ],
+                    "requestBody": _BATCH,
+                },
             },
             "/data/v1/orgs/{org}/datasets/{dataset}/records": {
                 "parameters": [_path("org"), _path("dataset")],
