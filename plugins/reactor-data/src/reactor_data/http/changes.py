@@ -39,7 +39,7 @@ class Changes:
     def demand(self, caller: Caller, name: str, verb: str) -> None:
         """Demand the permission to write the relation; a refusal is on record, as one of the database is."""
         try:
-            demand(caller, f"data:{name}:write")
+            demand(caller.identity, f"data:{name}:write")
         except DataError:
             self._writer.refused(caller, name, "insert" if verb == "put" else verb)
             raise

@@ -11,8 +11,10 @@ from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
 from reactor_data.http.negotiation import Negotiator, selects_whole
 from reactor_data.http.requests import CallerReader, demand
+from reactor_data.http.subscriptions import wanted
 from reactor_data.pages import content_range, read_status
 from reactor_data.reading import Reader
+from reactor_data.realtime.parts import RealtimeParts
 
 if TYPE_CHECKING:
     import falcon
@@ -28,7 +30,9 @@ class RelationResource:
         callers: CallerReader,
         asker: Asker,
         config: DataConfig,
+        realtime: RealtimeParts,
     ) -> None:
+        self._realtime = realtime
         self._reader = reader
         self._changes = changes
         self._callers = callers
@@ -38,7 +42,17 @@ class RelationResource:
         self._minimal = config.error_verbosity == "minimal"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
-        """Answer rows."""
+        """Answer rows, or with `subscribe=1` their changes."""
+        if wanted(req.query_string):
+            try:
+                schema = self._callers.schema(req)
+                if self._guarded:
+                    demand(req.context.identity, f"data:{relation}:read")
+                self._realtime.subscriptions.answer(req, resp, schema.name, relation)
+                self._callers.profile_headers(resp, schema)
+            except DataError as error:
+                raise self._shown(error) from error
+            return
         self._read(req, resp, relation, body=True)
 
     def on_head(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
@@ -87,7 +101,7 @@ class RelationResource:
                 timing.mark("parse")
             caller = self._callers.read(req, asked.preferences, schema, timing)
             if self._guarded:
-                demand(caller, f"data:{relation}:read")
+                demand(caller.identity, f"data:{relation}:read")
             rows = self._reader.read(caller, relation, asked)
             offset = asked.page.offset
             status = read_status(offset, rows.count, rows.total)

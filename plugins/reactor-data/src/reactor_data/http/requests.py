@@ -87,6 +87,8 @@ class CallerReader:
             "request.headers": _headers(env),
             "request.cookies": "{}" if cookie is None else _cookies(cookie),
         }
+        if req.method not in ("GET", "HEAD"):
+            settings["reactor.request_id"] = req.context.request_id  # changes bear it
         if preferences.timezone is not None:
             settings["timezone"] = preferences.timezone
         config = self._config
@@ -99,10 +101,10 @@ class CallerReader:
         )
 
 
-def demand(caller: Caller, permission: str) -> None:
+def demand(identity: Identity, permission: str) -> None:
     """Raise 403 (401 without a token) unless the caller's permissions grant this one; services need none."""
-    if caller.identity.kind is not IdentityKind.SERVICE and not caller.identity.may(permission):
-        raise permission_missing(permission, anonymous=caller.anonymous)
+    if identity.kind is not IdentityKind.SERVICE and not identity.may(permission):
+        raise permission_missing(permission, anonymous=identity.kind is IdentityKind.ANONYMOUS)
 
 
 def _headers(environ: dict[str, object]) -> str:

@@ -63,6 +63,17 @@ def discover_roles(
     )
 
 
+def role_names(database: Database) -> dict[str, DbRole]:
+    """Return the database roles that callers run as, by name; without the login role, where it stands in for service."""
+    login = _current(database, None)
+    return {name: role for role in DbRole if (name := _current(database, role)) != login}
+
+
+def service_role(database: Database) -> str | None:
+    """Return the role that bypasses row security; None where the login role stands in for it."""
+    return next((name for name, role in role_names(database).items() if role is DbRole.SERVICE), None)
+
+
 def _current(database: Database, role: DbRole | None) -> str:
     identity = None if role is None else Identity(kind=IdentityKind.SERVICE, subject="reactor_data", db_role=role)
     (result,) = database.run(identity, [Statement("select current_user::text")], readonly=True)
