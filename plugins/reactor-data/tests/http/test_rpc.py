@@ -17,6 +17,7 @@ insert into albums values (1, 1, 'Pastel Blues', 1965), (2, 1, 'Wild Is the Wind
 
 create function add_them(a int, b int default 10) returns int immutable language sql as 'select a + b';
 create function add_all(variadic v int[]) returns bigint immutable language sql as 'select sum(x) from unnest(v) x';
+create function echo_all(variadic words text[]) returns text[] immutable language sql as 'select words';
 create function numbers(n int) returns setof int stable language sql as 'select * from generate_series(1, n)';
 create function albums_of(artist int) returns setof albums stable language sql
   as 'select * from albums where artist_id = artist';
@@ -164,6 +165,20 @@ def test_numbers_reach_postgres_exactly(ann: Any) -> None:
     text = b'{"b":false,"n":123456789012345678901234567890.123456789,"t":"","d":null,"a":[],"j":1e3,"e":null}'
     answer = ann.call("POST", "rpc/kinds", body=text)
     assert answer.text == '[false, 123456789012345678901234567890.123456789, "", null, [], 1000, null]'
+
+
+@pytest.mark.parametrize(
+    "word", ["", "a,b", '"', "\\", "{}", "NULL", "null", " a ", "it's", "ü\u2028", "a\nb", "$1", "%s", "()"]
+)
+def test_repeated_arguments_reach_a_variadic_parameter_as_they_are(ann: Any, word: str) -> None:
+    from urllib.parse import quote
+
+    encoded = quote(word, safe="")
+    assert body(ann.call("GET", f"rpc/echo_all?words={encoded}&words=x&words={encoded}")) == [word, "x", word]
+    form = f"words={encoded}&words={encoded}".encode()
+    answer = ann.call("POST", "rpc/echo_all", body=form, Content_Type="application/x-www-form-urlencoded")
+    assert body(answer) == [word, word]
+    assert body(ann.call("POST", "rpc/echo_all", body={"words": [word]})) == [word]
 
 
 def test_forms_and_csv_give_texts(ann: Any) -> None:
@@ -321,6 +336,16 @@ def test_a_body_that_is_no_json_is_refused(ann: Any) -> None:
     wrong = ann.call("GET", "rpc/add_them?a=x")
     assert error(wrong) == (400, "invalid_input", "22P02", 'invalid input syntax for type integer: "x"')
     assert error(ann.call("GET", "rpc/albums_of?artist=1&select=nope"))[:3] == (400, "column_not_found", "42703")
+
+
+def test_a_new_foreign_key_leads_to_embeds_without_a_notice(ann: Any, rows: Any) -> None:
+    rows("create table labels (id int primary key)")
+    rows("grant select on labels to reactor_authenticated")
+    rows("alter table artists add column label int")
+    assert error(ann.call("GET", "artists?select=labels(id)"))[:3] == (400, "embed_not_found", "PGRST200")
+    rows("alter table artists add foreign key (label) references labels")
+    time.sleep(1.1)  # the catalogue is looked at again once a second
+    assert body(ann.call("GET", "artists?select=id,labels(id)&id=eq.1")) == [{"id": 1, "labels": None}]
 
 
 def test_a_new_function_is_found_without_a_notice(ann: Any, rows: Any) -> None:
