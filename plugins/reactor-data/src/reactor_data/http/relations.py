@@ -11,8 +11,10 @@ from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
 from reactor_data.http.negotiation import Negotiator, selects_whole
 from reactor_data.http.requests import CallerReader
+from reactor_data.http.subscriptions import wanted
 from reactor_data.pages import content_range, read_status
 from reactor_data.reading import Reader
+from reactor_data.realtime.parts import RealtimeParts
 
 if TYPE_CHECKING:
     import falcon
@@ -30,7 +32,9 @@ class RelationResource:
         callers: CallerReader,
         asker: Asker,
         config: DataConfig,
+        realtime: RealtimeParts,
     ) -> None:
+        self._realtime = realtime
         self._reader = reader
         self._changes = changes
         self._callers = callers
@@ -40,7 +44,18 @@ class RelationResource:
         self._minimal = config.error_verbosity == "minimal"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
-        """Answer rows."""
+        """Answer rows, or with `subscribe=1` their changes."""
+        if wanted(req.query_string):
+            try:
+                schema = self._callers.schema(req)
+                if self._guarded:
+                    anonymous = req.context.identity.kind.value == "anon"
+                    _demand(req.context.identity, f"data:{relation}:read", anonymous=anonymous)
+                self._realtime.subscriptions.answer(req, resp, schema.name, relation)
+                self._callers.profile_headers(resp, schema)
+            except DataError as error:
+                raise self._shown(error) from error
+            return
         self._read(req, resp, relation, body=True)
 
     def on_head(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
