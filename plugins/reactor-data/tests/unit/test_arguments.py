@@ -97,6 +97,21 @@ def test_a_whole_body_of_bytes_is_sent_in_hexadecimal() -> None:
     assert arguments.recorded(taker) == b"null"
 
 
+def test_a_deep_body_is_called_with_or_refused_and_never_breaks_the_record() -> None:
+    taker = function(Parameter("", "json", True))
+    for depth in (10, 200, 400, 600, 900, 100_000):
+        body = b"[" * depth + b"]" * depth
+        refusal = ""
+        try:
+            arguments = from_body(None, body, None)
+        except DataError as error:
+            refusal = error.message
+        assert refusal in ("", "the JSON is nested too deep")
+        if not refusal:
+            assert arguments.recorded(taker) in (body, b"null")
+    assert refusal, "the deepest is beyond what can be read"
+
+
 def test_what_is_long_or_cannot_be_stored_is_not_recorded_as_it_is() -> None:
     taker = function(Parameter("a", "text", True))
     assert from_query([("a", "x" * 9000)]).recorded(taker) == b"null"
