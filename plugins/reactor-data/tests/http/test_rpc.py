@@ -459,15 +459,19 @@ def test_every_call_is_on_record(ann: Any, rows: Any) -> None:
     ]
 
 
-def test_the_platforms_permission_can_be_demanded_beside_the_grant(wire: Any, ann: Any) -> None:
-    other = type(ann)(wire(rpc_permission="enforce"))
-    answer = other.call("GET", "rpc/add_them?a=1")
+def test_the_platforms_permission_can_be_demanded_beside_the_grant(served: Any) -> None:
+    guarded = served("", rpc_permission="enforce")
+    answer = guarded.ann.call("GET", "rpc/add_them?a=1")
     assert error(answer) == (
         403,
         "permission_denied",
         "42501",
         "the permission data:rpc:add_them:invoke is required",
     )
+    assert error(guarded.ann.call("POST", "rpc/unheard_of", body={}))[:2] == (404, "function_not_found")
+    assert guarded.rows("select event_type, details::text from _reactor_data.audit_events") == [
+        ("rpc.invoke", '{"fn": "add_them", "denied": true}')
+    ]
 
 
 def test_a_call_can_be_tried_without_keeping_it(wire: Any, ann: Any, rows: Any) -> None:
