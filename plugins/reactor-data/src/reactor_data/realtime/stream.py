@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from reactor_kernel.api import (
 )
 
 QUEUE = 1024
+_log = logging.getLogger("reactor_data")
 
 Delivery = Change | ChangeSignal
 
@@ -149,8 +151,10 @@ class Stream:
             DatabaseUnavailable, PoolTimeout: nobody can tell at the moment.
         """
         recheck = self._recheck
-        if recheck is None or self._ended:
-            return not self._ended
+        if self._ended or self._last is not None:
+            return False
+        if recheck is None:
+            return True
         try:
             identity = recheck()
         except (DatabaseUnavailable, PoolTimeout):
@@ -160,6 +164,10 @@ class Stream:
             return False
         except ReactorError as error:
             self.end(error_signal(error))
+            return False
+        except Exception:  # noqa: BLE001 - another plugin's code must not end everybody's delivery
+            _log.exception("an identity could not be checked; its stream ends")
+            self.end(ChangeSignal("error", {"code": "internal_error", "message": "the identity could not be checked"}))
             return False
         with self._changed:
             if self._recheck is recheck:
@@ -197,8 +205,12 @@ class Stream:
         self._call()
 
     def _call(self) -> None:
-        if self._wake is not None:
+        if self._wake is None:
+            return
+        try:
             self._wake()
+        except Exception:  # noqa: BLE001 - another plugin's code must not end everybody's delivery
+            _log.exception("a subscriber could not be woken")
 
 
 def error_signal(error: ReactorError) -> ChangeSignal:
