@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reactor_data.http.requests import CallerReader
     from reactor_data.http.rpc import FunctionResource
     from reactor_data.planning import Plans
+    from reactor_data.query.levels import Rules
     from reactor_data.reading import Reader
     from reactor_data.roles import CallerRoles
     from reactor_data.running import Runner
@@ -56,6 +57,8 @@ class Assembly:
             user_schema=config.user_schema,
             extra_search_path=config.extra_search_path,
             anon_role=config.anon_role,
+            authenticated_role=config.authenticated_role,
+            service_role=config.service_role,
             channel=config.schema_channel,
             realtime=config.realtime,
             log=ctx.log,
@@ -78,12 +81,18 @@ class Assembly:
         return Runner(self._ctx.db, self.schema, self._config, self._ctx.log)
 
     @cached_property
+    def rules(self) -> Rules:
+        """What the configuration allows a query to ask."""
+        from reactor_data.query.levels import Rules
+
+        return Rules(self._config.max_limit, self._config.aggregates_enabled)
+
+    @cached_property
     def plans(self) -> Plans:
         """The compiled statements."""
         from reactor_data.planning import Plans
-        from reactor_data.query.levels import Rules
 
-        return Plans(Rules(self._config.max_limit, self._config.aggregates_enabled))
+        return Plans(self.rules)
 
     @cached_property
     def reader(self) -> Reader:
@@ -136,9 +145,11 @@ class Assembly:
 
     def functions(self) -> FunctionResource:
         """Return the resource of functions."""
+        from reactor_data.calling import Functions
         from reactor_data.http.rpc import FunctionResource
 
-        return FunctionResource()
+        functions = Functions(self._ctx.db, self.runner, self.schema, self._config, self.rules)
+        return FunctionResource(functions, self.callers, self.asker, self._config)
 
     def records(self) -> RecordsResource:
         """Return the resource that services append records to."""

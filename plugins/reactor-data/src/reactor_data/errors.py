@@ -101,6 +101,17 @@ def schema_not_exposed(name: str, exposed: Sequence[str]) -> DataError:
     )
 
 
+def function_unknown(name: str, schema: str) -> DataError:
+    """No function of that name is exposed."""
+    return DataError(
+        404,
+        "function_not_found",
+        f"Could not find the function {schema}.{name} in the schema cache",
+        pgrst="PGRST202",
+        details={"function": name},
+    )
+
+
 def column_not_found(column: str, relation: str, near: Sequence[str], *, written: bool = False) -> DataError:
     """A column named in the query string or, when `written`, in `columns` or the body does not exist."""
     hint = f"Perhaps you meant the column '{near[0]}'" if near else None

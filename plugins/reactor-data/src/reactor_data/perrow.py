@@ -71,7 +71,7 @@ class RowByRow:
                         decisions.append({"row": index, "decision": "deny", "policy": policy})
                     continue
                 change = change_of(result, relation, bool(plan.target))
-                written += change.count
+                written += change.affected
                 found: dict[str, object] = {"index": index, "status": 201}
                 if write.resolution == "merge" and plan.target and not change.inserted:
                     found["status"] = 200

@@ -100,7 +100,7 @@ class DataPlugin:
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
         """Mount the routes."""
-        from reactor_data.http.dialect import speak
+        from reactor_data.http.dialect import speak, speak_of_calls
 
         parts = self._assembled(ctx)
         caller = Access.USER if ctx.config.anon_role is None else Access.PUBLIC
@@ -120,7 +120,14 @@ class DataPlugin:
             body_limit=ctx.config.max_body_bytes,
             dialect=speak,
         )
-        yield Mount("/data/v1/rpc/{function}", parts.functions(), access=caller)
+        yield Mount(
+            "/data/v1/rpc/{function}",
+            parts.functions(),
+            access=caller,
+            methods=anyone,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak_of_calls,
+        )
         yield Mount(
             "/data/v1/{relation}",
             parts.relations(),

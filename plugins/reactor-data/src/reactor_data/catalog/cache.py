@@ -13,8 +13,8 @@ from reactor_data.errors import schema_not_exposed
 from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, ReactorError, Statement
 
 DEBOUNCE_SECS = 0.1
-# A relation made without a notice is found by asking for it, but a flood of unknown names must not become one of
-# catalogue queries.
+# What was made without a notice is found by asking for it, but a flood of unknown names must not become one of catalogue
+# queries.
 MISS_RELOAD_SECS = 1.0
 
 
@@ -45,7 +45,7 @@ class SchemaCache:
         self._lock = threading.Lock()
         self._current: Snapshot | None = None
         self._stale = False
-        self._loaded_at = 0.0
+        self._looked_at = 0.0
         self._loads = 0
         self._timer: threading.Timer | None = None
 
@@ -117,7 +117,7 @@ class SchemaCache:
                 self._stale = True
                 raise
             self._loads += 1
-            self._loaded_at = self._clock.monotonic()
+            self._looked_at = self._clock.monotonic()
             self._current = self._loader.snapshot(self._loads, results)
             return self._current
 
@@ -131,17 +131,20 @@ class SchemaCache:
         return schema, relation
 
     def again(self, schema: Schema) -> Schema:
-        """Return a newer state of a schema in which something was not found, if it was not loaded just now."""
-        if self._clock.monotonic() - self._loaded_at < MISS_RELOAD_SECS:
-            return schema
-        return self._reload(schema.version).schemas[schema.name]
+        """Return a newer state of a schema in which something was not found, where the catalogue has gone on since."""
+        return self._newer(schema.version).schemas[schema.name]
 
     def doubt(self, version: int) -> bool:
-        """Take note that Postgres contradicted a snapshot; return whether there is a newer one to try with."""
-        current = self.snapshot()
-        if current.version <= version and self._clock.monotonic() - self._loaded_at >= MISS_RELOAD_SECS:
-            current = self._reload(version)
-        return current.version > version
+        """Take note that a snapshot was found wanting; return whether there is a newer one to try with."""
+        return self._newer(version).version > version
+
+    def _newer(self, version: int) -> Snapshot:
+        snapshot = self.snapshot()
+        if snapshot.version > version or self._clock.monotonic() - self._looked_at < MISS_RELOAD_SECS:
+            return snapshot
+        self._looked_at = self._clock.monotonic()
+        (found,) = self._db.run(None, [queries.FINGERPRINT], readonly=True)
+        return snapshot if found.rows[0][0] == snapshot.fingerprint else self._reload(version)
 
     def heard(self, payload: str | None) -> None:
         """Take a notice: None = some may have been missed, `reload schema` = reload soon, anything else is not for us."""

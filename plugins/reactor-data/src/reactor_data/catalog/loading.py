@@ -71,6 +71,7 @@ class _Handler(msgspec.Struct, frozen=True):
     media: str
     relation: int
     sql: str
+    binary: bool
 
 
 class _Function(msgspec.Struct, frozen=True):
@@ -106,7 +107,9 @@ class Loader:
 
     def snapshot(self, version: int, results: Sequence[RawResult]) -> Snapshot:
         """Return the snapshot that the results of `queries.snapshot` describe."""
-        relations, keys, rules, functions, types, casts, handlers, policies, settings, comments = results[1:]
+        relations, keys, rules, functions, types, casts, handlers, policies, settings, comments, fingerprint = results[
+            1:
+        ]
         known_types = _decoded(types, _Type)
         representations = _Representations(known_types, _decoded(casts, _Cast))
         constraints = _decoded(keys, Key)
@@ -140,6 +143,7 @@ class Loader:
                 for name in self._schemas
             },
             _by_role(settings),
+            fingerprint.rows[0][0] or b"",
         )
 
     def search_path(self, schema: str) -> tuple[str, ...]:
@@ -286,10 +290,10 @@ def _by_relation(
     found: dict[tuple[str | None, str], MediaHandler] = {}
     for handler in handlers:
         if handler.relation == 0:
-            found[None, handler.media] = MediaHandler(handler.media, handler.sql)
+            found[None, handler.media] = MediaHandler(handler.media, handler.sql, None, handler.binary)
         elif handler.relation in names:
             name = names[handler.relation]
-            found[name, handler.media] = MediaHandler(handler.media, handler.sql, name)
+            found[name, handler.media] = MediaHandler(handler.media, handler.sql, name, handler.binary)
     return found
 
 

@@ -187,11 +187,15 @@ class Function(msgspec.Struct, frozen=True):
 
 
 class MediaHandler(msgspec.Struct, frozen=True):
-    """An aggregate that makes a media type of rows. `sql` is quoted and qualified; `relation` None = of any relation."""
+    """An aggregate that makes a media type of rows.
+
+    `sql` is quoted and qualified; `relation` None = of any relation; `binary` that it makes bytea.
+    """
 
     media: str
     sql: str
     relation: str | None = None
+    binary: bool = False
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -230,8 +234,13 @@ class Schema(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All exposed schemas at one moment, the default one first, and what `ALTER ROLE … SET` gives the roles."""
+    """All exposed schemas at one moment, the default one first.
+
+    `role_settings` is what `ALTER ROLE … SET` gives a role, as far as the login role may set it; `fingerprint` tells how far
+    the catalogue was.
+    """
 
     version: int
     schemas: Mapping[str, Schema]
     role_settings: Mapping[str, Mapping[str, str]]
+    fingerprint: bytes = b""

@@ -129,7 +129,8 @@ where k.castcontext = 'i' and k.castmethod = 'f'
 
 # Aggregates over a relation's rows (or any: 2283 is anyelement) whose result is a domain named like a media type.
 _HANDLERS = r"""
-select json_build_object('schema', n.nspname, 'media', lower(t.typname), 'relation', coalesce(a.typrelid, 0)::bigint,
+select json_build_object('schema', n.nspname, 'media', lower(t.typname),
+  'binary', t.typbasetype = 17, 'relation', coalesce(a.typrelid, 0)::bigint,
   'sql', quote_ident(n.nspname) || '.' || quote_ident(p.proname))
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 join pg_type t on t.oid = p.prorettype join pg_type a on a.oid = p.proargtypes[0]
@@ -158,12 +159,21 @@ _COMMENTS = """
 select n.nspname::text, obj_description(n.oid, 'pg_namespace') from pg_namespace n where n.nspname = any($1::text[])
 """
 
+# Every change of what a snapshot shows writes one of these catalogues; reading how far they are costs a few milliseconds.
+FINGERPRINT = Statement(
+    "select "
+    + " || '/' || ".join(
+        f"(select count(*) || ':' || coalesce(max(xmin::text::bigint), 0) from pg_catalog.{name})"
+        for name in ("pg_class", "pg_attribute", "pg_constraint", "pg_proc", "pg_type", "pg_cast", "pg_rewrite")
+    )
+)
+
 
 def snapshot(schemas: Sequence[str], extra_search_path: Sequence[str]) -> list[Statement]:
     """Return the statements of one snapshot, in the order in which `loading.Results` takes them, after a first one."""
     exposed, reachable = _array(schemas), _array((*schemas, *extra_search_path))
     return [
-        Statement("select set_config('search_path', 'pg_catalog', true)"),
+        Statement("select set_config('search_path', 'pg_catalog', true), set_config('jit', 'off', true)"),
         Statement(_RELATIONS, (exposed,)),
         Statement(_KEYS),
         Statement(_RULES),
@@ -174,6 +184,7 @@ def snapshot(schemas: Sequence[str], extra_search_path: Sequence[str]) -> list[S
         Statement(_POLICIES, (exposed,)),
         Statement(_ROLE_SETTINGS),
         Statement(_COMMENTS, (exposed,)),
+        FINGERPRINT,
     ]
 
 

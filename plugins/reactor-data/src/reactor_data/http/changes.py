@@ -8,9 +8,10 @@ from urllib.parse import quote as percent
 from reactor_data.asking import Asker
 from reactor_data.bodies import Payload, read_payload
 from reactor_data.catalog.model import Relation
-from reactor_data.errors import put_filters, put_page
+from reactor_data.errors import DataError, put_filters, put_page
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Form
+from reactor_data.http.requests import demand
 from reactor_data.pages import content_range
 from reactor_data.perrow import RowByRow
 from reactor_data.preferences import Preferences
@@ -34,6 +35,14 @@ class Changes:
         self._writer = writer
         self._row_by_row = row_by_row
         self._asker = asker
+
+    def demand(self, caller: Caller, name: str, verb: str) -> None:
+        """Demand the permission to write the relation; a refusal is on record, as one of the database is."""
+        try:
+            demand(caller, f"data:{name}:write")
+        except DataError:
+            self._writer.refused(caller, name, "insert" if verb == "put" else verb)
+            raise
 
     def answer(
         self,
@@ -122,13 +131,13 @@ def _answer(
     status = _status(write, verb, change, shown)
     resp.status = STATUS[status]
     if verb != "put":
-        total = change.count if preferences.count in _COUNTED else None
-        resp.set_header("Content-Range", content_range(0, change.count if verb == "update" else 0, total))
+        total = change.affected if preferences.count in _COUNTED else None
+        resp.set_header("Content-Range", content_range(0, change.affected if verb == "update" else 0, total))
     if shown:
         resp.content_type = form.content_type
         resp.data = change.body
         return
-    resp.set_header("X-Affected-Rows", str(change.count))
+    resp.set_header("X-Affected-Rows", str(change.affected))
     if change.key is not None and verb == "insert":
         resp.set_header("Location", row_location(change.relation, change.key))
     if status in (200, 201):

@@ -64,7 +64,7 @@ class RecordsResource:
         caller = self._callers.read(req, preferences, schema, identity=identity)
         change = self._writer.write(caller, dataset, parsed, payload, write, None)
         resp.status = STATUS[201]
-        resp.set_header("X-Affected-Rows", str(change.count))
+        resp.set_header("X-Affected-Rows", str(change.affected))
         resp.set_header("Content-Length", "0")
         finish(resp, caller, "", (), change.overrides)
 

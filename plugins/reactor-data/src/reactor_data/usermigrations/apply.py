@@ -23,7 +23,10 @@ Pending = list[tuple[MigrationFile, list[Step]]]
 
 
 class UserMigrations:
-    """The project's `*.sql` migrations against one database."""
+    """The project's `*.sql` migrations against one database.
+
+    `user_schema` is the exposed schema, or a comma list of them: unqualified names of a migration mean the first.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class UserMigrations:
         user_schema: str,
         extra_search_path: Sequence[str] = (),
         anon_role: str | None = None,
+        authenticated_role: str | None = None,
+        service_role: str | None = None,
         channel: str,
         realtime: bool = True,
         log: logging.Logger | None = None,
@@ -41,9 +46,10 @@ class UserMigrations:
         self._db = database
         self._directory = directory
         self._root = root
-        self._schema = user_schema
-        self._search_path = [user_schema, *(schema for schema in extra_search_path if schema != user_schema)]
-        self._anon_role = anon_role
+        self._exposed = schema_names(user_schema)
+        self._schema = self._exposed[0]
+        self._search_path = list(dict.fromkeys((self._schema, *extra_search_path)))
+        self._roles = (anon_role, authenticated_role, service_role)
         self._channel = channel
         self._realtime = realtime
         self._log = log or logging.getLogger("reactor_data")
@@ -64,7 +70,7 @@ class UserMigrations:
         pending = self._read(file for file in files if file.version not in history)
         skipped = tuple(file.version for file in files if file.version in history)
         if not dry_run:
-            roles = discover_roles(self._db, self._anon_role)
+            roles = discover_roles(self._db, *self._roles)
             self._prepare(roles)
             for file, steps in pending:
                 self._apply_file(file, steps, roles)
@@ -98,16 +104,24 @@ class UserMigrations:
     def _prepare(self, roles: RoleSet) -> None:
         """Make the types and the generator once, and let derived policies follow the configured roles."""
         with self._db.begin() as tx:
-            found, version, policies = tx.run(
+            found, version, policies, schemas, trigger = tx.run(
                 [
                     queries.find_domain(self._schema),
                     Statement("select current_setting('server_version_num')"),
                     queries.POLICY_ROLES,
+                    queries.SCHEMAS,
+                    queries.find_ddl_trigger(self._channel),
                 ]
             )
             if not found.rows:
                 modern = int(_text(version.rows[0][0])) >= 180000
                 tx.run(queries.make_foundation(self._schema, roles.granted, server_has_uuidv7=modern))
+                present = {_text(row[0]) for row in schemas.rows}
+                for schema in self._exposed[1:]:
+                    if schema in present:
+                        tx.run(queries.open_schema(schema, roles.granted))
+            if not trigger.rows and self._db.is_superuser_login():
+                tx.run(queries.make_ddl_trigger(self._channel))
             stale = [
                 queries.alter_policy_roles(_text(schema), _text(table), _text(name), roles.callers)
                 for schema, table, name, applied in policies.rows
@@ -119,13 +133,13 @@ class UserMigrations:
     def _apply_file(self, file: MigrationFile, steps: list[Step], roles: RoleSet) -> None:
         try:
             with self._db.begin() as tx:
-                session = FileSession(tx, file, self._schema, roles)
+                session = FileSession(tx, file, self._exposed, roles)
                 tx.run([queries.set_search_path(self._search_path)])
                 session.observe()
                 for step in steps:
                     session.perform(step)
                 session.finish()
-                keep_recording(tx, schema_names(self._schema), enabled=self._realtime)
+                keep_recording(tx, self._exposed, enabled=self._realtime)
                 tx.run(
                     [*queries.FORGET_SESSION, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
                 )

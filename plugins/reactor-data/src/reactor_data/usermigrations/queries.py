@@ -39,6 +39,47 @@ order by p.oid
 """
 
 
+SCHEMAS = Statement("select nspname::text from pg_catalog.pg_namespace where nspname !~ '^pg_' order by oid")
+
+_DDL_TRIGGER = "reactor_data_ddl"
+_DDL_FUNCTION = "_reactor_data.announce_ddl"
+
+
+def _announcement(channel: str) -> str:
+    """Return the body of the function that makes every node reload its schema after a change that is no temporary table's."""
+    return (
+        " begin if tg_tag like 'DROP %' or exists (select from pg_catalog.pg_event_trigger_ddl_commands() c"
+        " where c.schema_name is distinct from 'pg_temp') then"
+        f" perform pg_catalog.pg_notify('{channel}', 'reload schema'); end if; end "
+    )
+
+
+def find_ddl_trigger(channel: str) -> Statement:
+    """Ask whether the event trigger exists that announces changes on this channel."""
+    return Statement(
+        "select 1 from pg_catalog.pg_event_trigger t join pg_catalog.pg_proc p on p.oid = t.evtfoid"
+        " where t.evtname = $1 and t.evtenabled <> 'D' and p.prosrc = $2",
+        (_DDL_TRIGGER, _announcement(channel)),
+    )
+
+
+def make_ddl_trigger(channel: str) -> list[Statement]:
+    """Announce every change of the schema, whoever makes it; takes a superuser."""
+    texts = (
+        f"create or replace function {_DDL_FUNCTION}() returns event_trigger language plpgsql"
+        f" as $body${_announcement(channel)}$body$",
+        f"revoke execute on function {_DDL_FUNCTION}() from public",
+        f"drop event trigger if exists {_DDL_TRIGGER}",
+        f"create event trigger {_DDL_TRIGGER} on ddl_command_end execute function {_DDL_FUNCTION}()",
+    )
+    return [Statement(text, prepare=False) for text in texts]
+
+
+def open_schema(schema: str, roles: Sequence[str]) -> list[Statement]:
+    """Let the platform's roles use an exposed schema."""
+    return [Statement(f"grant usage on schema {quote(schema)} to {quote(role)}", prepare=False) for role in roles]
+
+
 def record(version: str, sha256: bytes, applied_by: str) -> Statement:
     """Write a file into the history."""
     return Statement(

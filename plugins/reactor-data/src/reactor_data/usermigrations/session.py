@@ -30,18 +30,21 @@ class FileSession:
     by `select into` or inside a `do` block is protected like any other, before the next statement runs.
     """
 
-    def __init__(self, tx: Tx, file: MigrationFile, user_schema: str, roles: RoleSet) -> None:
+    def __init__(self, tx: Tx, file: MigrationFile, exposed: Sequence[str], roles: RoleSet) -> None:
         self._tx = tx
         self._file = file
-        self._schema = user_schema
+        self._exposed = exposed
+        self._schema = exposed[0]
         self._roles = roles
         self._relations: set[str] = set()
         self._routines: set[str] = set()
+        self._schemas: set[str] = set()
         self._definer_views: set[str] = set()
 
     def observe(self) -> None:
         """Take note of what exists before the file."""
-        relations, routines = self._catalogue()
+        relations, routines, schemas = self._catalogue()
+        self._schemas = {_text(row[0]) for row in schemas.rows}
         self._relations = {_text(row[0]) for row in relations.rows}
         self._definer_views = {_text(row[0]) for row in relations.rows if row[5] == b"true"}
         self._routines = {_text(row[0]) for row in routines.rows}
@@ -66,9 +69,11 @@ class FileSession:
         if drops:
             self._tx.run(drops)
 
-    def _catalogue(self) -> tuple[RawResult, RawResult]:
-        relations, routines = self._tx.run([Statement(queries.RELATIONS), Statement(queries.ROUTINES)])
-        return relations, routines
+    def _catalogue(self) -> tuple[RawResult, RawResult, RawResult]:
+        relations, routines, schemas = self._tx.run(
+            [Statement(queries.RELATIONS), Statement(queries.ROUTINES), queries.SCHEMAS]
+        )
+        return relations, routines, schemas
 
     def _execute(self, compiled: Compiled, start: int) -> None:
         try:
@@ -90,8 +95,13 @@ class FileSession:
         return next((token.start for token in own if token.text == wanted), start)
 
     def _protect(self, row_security: bool, realtime: bool) -> None:
-        relations, routines = self._catalogue()
+        relations, routines, schemas = self._catalogue()
         work: list[Statement] = []
+        for (schema,) in schemas.rows:
+            if _text(schema) not in self._schemas:
+                self._schemas.add(_text(schema))
+                if _text(schema) in self._exposed:
+                    work += queries.open_schema(_text(schema), self._roles.granted)
         for oid, schema, name, kind, _, definer, persistence in relations.rows:
             # CREATE OR REPLACE VIEW drops the options of the view it replaces.
             if definer == b"true" and _text(oid) not in self._definer_views:
@@ -104,7 +114,7 @@ class FileSession:
                     _text(kind),
                     roles=self._roles.granted,
                     service=self._roles.service,
-                    exposed=_text(schema) == self._schema,
+                    exposed=_text(schema) in self._exposed,
                     row_security=row_security,
                 )
                 if not realtime and kind in (b"r", b"p"):
@@ -112,7 +122,7 @@ class FileSession:
         for oid, schema, signature, kind in routines.rows:
             if _text(oid) not in self._routines:
                 self._routines.add(_text(oid))
-                exposed = _text(schema) == self._schema
+                exposed = _text(schema) in self._exposed
                 work += queries.protect_routine(
                     _text(signature), _text(kind), roles=self._roles.granted, exposed=exposed
                 )
