@@ -69,10 +69,7 @@ class Stream:
         It never falls: a change that committed late has a lower number than others that were received, and going on behind
         that one would bring all of them again.
         """
-        with self._changed:
-            if not self._queue and self._backlog is None and self._mark is not None:
-                self._cursor = max(self._mark, self._cursor or 0)
-            return self._cursor
+        return self._cursor
 
     def next(self, timeout: float) -> Delivery | None:
         """Return what comes next, waiting at most `timeout` seconds."""
@@ -90,6 +87,9 @@ class Stream:
             if self._queue:
                 return self._counted(self._queue.popleft()[1])
             last = self._last
+            if last is None and self._mark is not None:
+                # The outbox has moved on, and there was nothing in it for this subscriber.
+                self._cursor = max(self._mark, self._cursor or 0)
         return None if last is None else self._finish(last)
 
     def identify(self, identity: Identity, recheck: Callable[[], Identity] | None = None) -> None:
@@ -141,7 +141,8 @@ class Stream:
     ) -> None:
         """Let live changes count from a snapshot on, after a backlog that leads from `cursor` up to `mark` and to it."""
         with self._changed:
-            self._start, self._backlog, self._cursor, self._mark = start, backlog, cursor, mark
+            self._start, self._backlog, self._mark = start, backlog, mark
+            self._cursor = mark if backlog is None else cursor
             self._queue = deque(pair for pair in self._queue if not start.sees(pair[0]))
 
     def refresh(self) -> bool:
