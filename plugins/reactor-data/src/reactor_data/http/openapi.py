@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from reactor_data.http import openapi_access
+from reactor_data.http.openapi_realtime import CHANGES, SUBSCRIPTION
 
 _ERROR = {"description": "error envelope"}
-_JSON_ROWS = {
+_JSON_ROWS: dict[str, Any] = {
     "description": "rows",
     "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
 }
@@ -60,6 +61,7 @@ _BATCH = {
         }
     },
 }
+_ROWS_OR_CHANGES = {"description": "rows, or changes", "content": {**_JSON_ROWS["content"], **CHANGES}}
 
 
 def document() -> dict[str, Any]:
@@ -147,8 +149,11 @@ def _relation() -> dict[str, Any]:
     return {
         "parameters": [_path("relation")],
         "get": {
-            **_operation("Read rows", {"200": _JSON_ROWS, "206": _JSON_ROWS, "416": _ERROR, **failures}),
-            "parameters": _QUERY,
+            **_operation(
+                "Read rows, or follow their changes",
+                {"200": _ROWS_OR_CHANGES, "206": _JSON_ROWS, "406": _ERROR, "416": _ERROR, "426": _ERROR, **failures},
+            ),
+            "parameters": [*_QUERY, *SUBSCRIPTION],
         },
         "head": {**_operation("Read headers only", {"200": {"description": "ok"}, **failures}), "parameters": _QUERY},
         "post": {**_operation("Insert rows", {"201": empty, "409": _ERROR, **failures}), "requestBody": _BODY},
