@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.config import DataConfig
 from reactor_data.probes import DataProbes
+from reactor_data.realtime.parts import RealtimeParts
 from reactor_data.usermigrations.apply import UserMigrations
 from reactor_kernel.api import MetricCollector, PluginContext
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from reactor_data.http.rpc import FunctionResource
     from reactor_data.lint.linter import PolicyLinter
     from reactor_data.planning import Plans
+    from reactor_data.query.levels import Rules
     from reactor_data.reading import Reader
     from reactor_data.roles import CallerRoles
     from reactor_data.running import Runner
@@ -59,12 +61,16 @@ class Assembly:
             user_schema=config.user_schema,
             extra_search_path=config.extra_search_path,
             anon_role=config.anon_role,
+            authenticated_role=config.authenticated_role,
+            service_role=config.service_role,
             channel=config.schema_channel,
+            realtime=config.realtime,
             dialect=config.dialect,
             findings=lambda: self.linter.findings(),
             log=ctx.log,
         )
         self.probes = DataProbes(ctx.db, self.schema)
+        self.realtime = RealtimeParts(ctx, self.schema, lambda: self.runner, lambda: self.roles)
 
     @cached_property
     def administration(self) -> Administration:
@@ -81,12 +87,18 @@ class Assembly:
         return Runner(self._ctx.db, self.schema, self._config, self._ctx.log)
 
     @cached_property
+    def rules(self) -> Rules:
+        """What the configuration allows a query to ask."""
+        from reactor_data.query.levels import Rules
+
+        return Rules(self._config.max_limit, self._config.aggregates_enabled)
+
+    @cached_property
     def plans(self) -> Plans:
         """The compiled statements."""
         from reactor_data.planning import Plans
-        from reactor_data.query.levels import Rules
 
-        return Plans(Rules(self._config.max_limit, self._config.aggregates_enabled))
+        return Plans(self.rules)
 
     @cached_property
     def reader(self) -> Reader:
@@ -135,13 +147,15 @@ class Assembly:
         """Return the resource of rows."""
         from reactor_data.http.relations import RelationResource
 
-        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config)
+        return RelationResource(self.reader, self.changes, self.callers, self.asker, self._config, self.realtime)
 
     def functions(self) -> FunctionResource:
         """Return the resource of functions."""
+        from reactor_data.calling import Functions
         from reactor_data.http.rpc import FunctionResource
 
-        return FunctionResource()
+        functions = Functions(self._ctx.db, self.runner, self.schema, self._config, self.rules)
+        return FunctionResource(functions, self.callers, self.asker, self._config)
 
     def records(self) -> RecordsResource:
         """Return the resource that services append records to."""

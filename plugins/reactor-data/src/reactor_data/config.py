@@ -104,6 +104,12 @@ class DataConfig:
         default="verbose",
         metadata={"doc": "minimal drops details and hints of errors", "choices": ("verbose", "minimal")},
     )
+    realtime: bool = field(
+        default=True, metadata={"doc": "record changes and let clients subscribe to them; false removes the triggers"}
+    )
+    realtime_retention_secs: int = field(
+        default=3600, metadata={"doc": "seconds for which a subscriber can resume from its last event", "min": 60}
+    )
     schema_channel: str = field(
         default="reactor_data", metadata={"doc": "NOTIFY channel on which 'reload schema' refreshes the schema cache"}
     )

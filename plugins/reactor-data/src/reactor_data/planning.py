@@ -39,7 +39,7 @@ class Plans:
 
 
 def statement_of(
-    plan: Plan, parsed: Parsed, specials: Mapping[int, str | bytes], explain: str | None = None
+    plan: Plan, parsed: Parsed, specials: Mapping[int, str | bytes | None], explain: str | None = None
 ) -> Statement:
     """Put a request's values into a plan; with the options of EXPLAIN, explain it instead."""
     values = parsed.values

@@ -10,9 +10,12 @@ from reactor_data.config import DataConfig
 from reactor_kernel.api import (
     KERNEL_API,
     Access,
+    BackgroundService,
+    ChangeFeed,
     CommandGroup,
     ConfigSection,
     HealthCheck,
+    Identity,
     MethodRule,
     MetricCollector,
     MigrationStep,
@@ -22,10 +25,12 @@ from reactor_kernel.api import (
     PluginInfo,
     Probe,
     SchemaBranch,
+    ServiceProvider,
     hookimpl,
 )
 
 if TYPE_CHECKING:
+    import falcon
     from sqlalchemy import MetaData
 
     from reactor_data.assembly import Assembly
@@ -74,11 +79,29 @@ class DataPlugin:
         """Apply the project's own migrations after it."""
         if ctx.config.run_migrations:
             yield MigrationStep("user migrations", self._assembled(ctx).migrations.apply)
+        yield MigrationStep("recorded changes", self._assembled(ctx).realtime.keep_recording)
+
+    @hookimpl
+    def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:
+        """Offer the changes of rows."""
+        yield ServiceProvider(ChangeFeed, lambda: self._assembled(ctx).realtime.feed)
+
+    @hookimpl
+    def reactor_identify(self, ctx: PluginContext, request: falcon.Request) -> Identity | None:
+        """Recognise the token of a subscription that stands in its query string."""
+        return self._assembled(ctx).realtime.identify(request)
+
+    @hookimpl
+    def reactor_background(self, ctx: PluginContext) -> Iterable[BackgroundService]:
+        """Keep the outbox of changes short."""
+        yield BackgroundService(
+            "changes", lambda stop: self._assembled(ctx).realtime.keeper().run(stop), leader_only=True
+        )
 
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
         """Mount the routes."""
-        from reactor_data.http.dialect import speak
+        from reactor_data.http.dialect import speak, speak_of_calls
 
         parts = self._assembled(ctx)
         caller = Access.USER if ctx.config.anon_role is None else Access.PUBLIC
@@ -100,7 +123,14 @@ class DataPlugin:
             body_limit=ctx.config.max_body_bytes,
             dialect=speak,
         )
-        yield Mount("/data/v1/rpc/{function}", parts.functions(), access=caller)
+        yield Mount(
+            "/data/v1/rpc/{function}",
+            parts.functions(),
+            access=caller,
+            methods=anyone,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak_of_calls,
+        )
         yield Mount(
             "/data/v1/{relation}",
             parts.relations(),
@@ -144,5 +174,6 @@ class DataPlugin:
 
     @hookimpl
     def reactor_stopping(self, ctx: PluginContext, deadline: float) -> None:
-        """Drop a reload of the schema that still waits."""
+        """Drop a reload of the schema that still waits, and end the reader of changes."""
         self._assembled(ctx).schema.close()
+        self._assembled(ctx).realtime.close()

@@ -15,6 +15,7 @@ from reactor_data.errors import singular_mismatch, table_not_found
 from reactor_data.planning import Plans, statement_of
 from reactor_data.query.compiler import Read
 from reactor_data.query.expressions import CAP, LIMIT, OFFSET
+from reactor_data.query.rendering import read_body
 from reactor_data.running import Caller, Runner
 from reactor_kernel.api import RawResult, Statement
 
@@ -56,18 +57,11 @@ class Reader:
         read, page = asked.read, asked.page
         results = self._runner.run(caller, compiled[1], readonly=True)
         if read.shape.explain is not None:
-            return Rows(plan_text(results[0]), 0, None)
-        count, body, counted, overrides = results[0].rows[0]
-        total = None if counted is None else int(counted)
-        if len(results) > 1:
-            total = self._estimated(read, total, results[1])
-        rows = int(count or 0)
-        if total is not None and read.count != "exact" and rows:
-            # An estimate cannot be less than what is there to see.
-            total = max(total, page.offset + rows)
-        if read.shape.singular and rows != 1:
-            raise singular_mismatch(rows)
-        return Rows(body or b"", rows, total, overrides)
+            return rows_of(results, read, page.offset, self._config.max_limit)
+        rows = rows_of(results, read, page.offset, self._config.max_limit)
+        if read.shape.singular and rows.count != 1:
+            raise singular_mismatch(rows.count)
+        return rows
 
     def _compile(self, schema: Schema, relation: Relation, asked: Asked) -> tuple[Relation, Sequence[Statement]]:
         plan = self._plans.read(schema, relation, asked.read)
@@ -80,12 +74,28 @@ class Reader:
             statements.append(statement_of(plan.estimate, asked.parsed, specials))
         return relation, statements
 
-    def _estimated(self, read: Read, counted: int | None, explained: RawResult) -> int:
-        (plan,) = msgspec.json.decode(explained.rows[0][0] or b"[]")
-        planned = int(plan["Plan"]["Plan Rows"])
-        if read.count == "planned" or counted is None:
-            return planned
-        return counted if counted <= self._config.max_limit else max(planned, counted)
+
+def rows_of(results: Sequence[RawResult], read: Read, offset: int, max_limit: int) -> Rows:
+    """Read what a read's statements returned: its one row and, where the total is estimated, the plan of the count."""
+    if read.shape.explain is not None:
+        return Rows(plan_text(results[0]), 0, None)
+    count, body, counted, overrides = results[0].rows[0]
+    total = None if counted is None else int(counted)
+    if len(results) > 1:
+        total = _estimated(read, total, results[1], max_limit)
+    rows = int(count or 0)
+    if total is not None and read.count != "exact" and rows:
+        # An estimate cannot be less than what is there to see.
+        total = max(total, offset + rows)
+    return Rows(read_body(read.shape, body), rows, total, overrides)
+
+
+def _estimated(read: Read, counted: int | None, explained: RawResult, max_limit: int) -> int:
+    (plan,) = msgspec.json.decode(explained.rows[0][0] or b"[]")
+    planned = int(plan["Plan"]["Plan Rows"])
+    if read.count == "planned" or counted is None:
+        return planned
+    return counted if counted <= max_limit else max(planned, counted)
 
 
 def find_relation(cache: SchemaCache, name: str, profile: str | None) -> tuple[Schema, Relation]:

@@ -20,9 +20,12 @@ from reactor_data.planning import Plans, statement_of
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Write, check_filters
 from reactor_data.query.expressions import BODY
+from reactor_data.query.rendering import Shape, read_body
 from reactor_data.reading import find_relation, plan_text
 from reactor_data.running import Caller, Runner
 from reactor_kernel.api import RawResult, Statement
+
+_ARRAY = Shape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,10 @@ class Writer:
             queries.audit(caller.identity, caller.request_id, write.action, relation.name),
         ]
         if not (write.shape.singular or write.single or max_affected is not None):
-            return change_of(self._runner.run(caller, statements)[0], relation, resolvable)
+            return change_of(self._runner.run(caller, statements)[0], relation, resolvable, write.shape)
         # Whether to keep the change is known only once its rows are counted.
         with self._runner.begin(caller) as tx:
-            change = change_of(tx.run(statements)[0], relation, resolvable)
+            change = change_of(tx.run(statements)[0], relation, resolvable, write.shape)
             if write.single and change.count != 1:
                 raise put_key_mismatch()
             if write.shape.singular and change.count != 1:
@@ -113,13 +116,13 @@ class Writer:
         return Change(plan_text(results[0]), 0, 0, None, None, relation, False)
 
 
-def change_of(result: RawResult, relation: Relation, resolvable: bool) -> Change:
+def change_of(result: RawResult, relation: Relation, resolvable: bool, shape: Shape = _ARRAY) -> Change:
     """Read the one row of a write's statement."""
     count, body, location, inserted, affected, overrides = result.rows[0]
     key = None if location is None else msgspec.json.decode(location, type=tuple[str | None, ...])
     rows = int(count or 0)
     return Change(
-        body=body,
+        body=None if body is None else read_body(shape, body),
         count=rows,
         affected=int(affected or 0),
         inserted=None if inserted is None else int(inserted),

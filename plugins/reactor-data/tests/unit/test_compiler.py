@@ -48,8 +48,8 @@ def test_a_write_is_one_statement_that_returns_only_what_is_asked_for() -> None:
     assert write("insert", keys=("id", "title")).sql.replace(OVERRIDES, "overrides") == (
         """with changed as (insert into "public"."todos" as "r" ("id", "title") select "b"."id", "b"."title" from"""
         """ json_to_recordset($1) as "b"("id" bigint, "title" text) returning 1 as "_") select count(*), null, null,"""
-        """ nullif(current_setting('reactor.inserted', true), ''), set_config('reactor.affected', count(*)::text, true), overrides"""
-        """ from (select 1 from changed) as "_\""""
+        """ nullif(current_setting('reactor.inserted', true), ''), set_config('reactor.affected', count(*)::text, true),"""
+        """ overrides from (select 1 from changed) as "_\""""
     )
     assert 'returning "r"."title")' in write("delete", "select=title&id=eq.1", returning="representation").sql
     assert 'returning "r"."id")' in write("insert", keys=("title",), returning="headers-only").sql

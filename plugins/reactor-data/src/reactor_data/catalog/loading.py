@@ -71,6 +71,7 @@ class _Handler(msgspec.Struct, frozen=True):
     media: str
     relation: int
     sql: str
+    binary: bool
 
 
 class _Function(msgspec.Struct, frozen=True):
@@ -289,10 +290,10 @@ def _by_relation(
     found: dict[tuple[str | None, str], MediaHandler] = {}
     for handler in handlers:
         if handler.relation == 0:
-            found[None, handler.media] = MediaHandler(handler.media, handler.sql)
+            found[None, handler.media] = MediaHandler(handler.media, handler.sql, None, handler.binary)
         elif handler.relation in names:
             name = names[handler.relation]
-            found[name, handler.media] = MediaHandler(handler.media, handler.sql, name)
+            found[name, handler.media] = MediaHandler(handler.media, handler.sql, name, handler.binary)
     return found
 
 

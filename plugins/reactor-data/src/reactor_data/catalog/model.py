@@ -187,11 +187,15 @@ class Function(msgspec.Struct, frozen=True):
 
 
 class MediaHandler(msgspec.Struct, frozen=True):
-    """An aggregate that makes a media type of rows. `sql` is quoted and qualified; `relation` None = of any relation."""
+    """An aggregate that makes a media type of rows.
+
+    `sql` is quoted and qualified; `relation` None = of any relation; `binary` that it makes bytea.
+    """
 
     media: str
     sql: str
     relation: str | None = None
+    binary: bool = False
 
 
 class Schema(msgspec.Struct, frozen=True):

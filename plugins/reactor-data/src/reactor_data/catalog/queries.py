@@ -129,7 +129,8 @@ where k.castcontext = 'i' and k.castmethod = 'f'
 
 # Aggregates over a relation's rows (or any: 2283 is anyelement) whose result is a domain named like a media type.
 _HANDLERS = r"""
-select json_build_object('schema', n.nspname, 'media', lower(t.typname), 'relation', coalesce(a.typrelid, 0)::bigint,
+select json_build_object('schema', n.nspname, 'media', lower(t.typname),
+  'binary', t.typbasetype = 17, 'relation', coalesce(a.typrelid, 0)::bigint,
   'sql', quote_ident(n.nspname) || '.' || quote_ident(p.proname))
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 join pg_type t on t.oid = p.prorettype join pg_type a on a.oid = p.proargtypes[0]

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from reactor_data.catalog.model import Schema
+import msgspec
+
+from reactor_data.catalog.model import Function, Schema
 from reactor_data.errors import not_acceptable
 from reactor_data.query.rendering import Shape
 
@@ -48,15 +50,25 @@ class Negotiator:
     def __init__(self, *, plan_enabled: bool) -> None:
         self._plan_enabled = plan_enabled
 
-    def choose(self, accept: str | None, schema: Schema, relation: str | None, *, whole: bool) -> Form:
+    def choose(
+        self,
+        accept: str | None,
+        schema: Schema,
+        relation: str | None,
+        *,
+        whole: bool,
+        function: Function | None = None,
+    ) -> Form:
         """Return the form of the answer about a relation; `whole` tells that its rows are selected as they are.
+
+        `function` is the one whose result it is.
 
         Raises:
             DataError: 406 PGRST107, nothing accepted can be made.
         """
         candidates = _candidates(accept)
         for candidate in candidates:
-            form = self._form(candidate, schema, relation, whole)
+            form = self._form(candidate, schema, relation, whole, function)
             if form is not None:
                 return form
         hint = "Rows are answered as application/json, text/csv and application/vnd.pgrst.object+json."
@@ -66,9 +78,14 @@ class Negotiator:
             hint = "GeoJSON is made by PostGIS, which is not on this database's search path."
         raise not_acceptable([candidate.media for candidate in candidates], hint)
 
-    def _form(self, candidate: _Candidate, schema: Schema, relation: str | None, whole: bool) -> Form | None:
+    def _form(
+        self, candidate: _Candidate, schema: Schema, relation: str | None, whole: bool, function: Function | None
+    ) -> Form | None:
         if candidate.plan is not None:
-            return self._plan(candidate.plan, schema, relation, whole) if self._plan_enabled else None
+            return self._plan(candidate.plan, schema, relation, whole, function) if self._plan_enabled else None
+        if function is not None and function.media in ("*/*", candidate.media) and not function.returns_set:
+            made = "application/octet-stream" if function.media == "*/*" else candidate.media
+            return Form(Shape("value", value=function.name, binary=function.base == "bytea"), made)
         # The vendor's own types have parameters and cannot be taken over by the database; the others can.
         if schema.handlers and not candidate.media.startswith(_VENDOR):
             custom = _custom(candidate.media, schema, relation, whole)
@@ -79,17 +96,22 @@ class Negotiator:
         return candidate.form
 
     def _plan(
-        self, asked: tuple[str, str, tuple[str, ...]], schema: Schema, relation: str | None, whole: bool
+        self,
+        asked: tuple[str, str, tuple[str, ...]],
+        schema: Schema,
+        relation: str | None,
+        whole: bool,
+        function: Function | None,
     ) -> Form | None:
         written, wanted, options = asked
         for candidate in _candidates(wanted):
-            inner = None if candidate.plan else self._form(candidate, schema, relation, whole)
+            inner = None if candidate.plan else self._form(candidate, schema, relation, whole, function)
             if inner is not None:
                 chosen = [option for option in _PLAN_OPTIONS if option in options]
                 explain = ", ".join((f"format {written}", *chosen))
                 shape = inner.shape
                 # Exactly one row is asked of an answer, not of a plan.
-                planned = Shape(shape.kind, shape.stripped, shape.function, shape.row_type, explain)
+                planned = msgspec.structs.replace(shape, explain=explain)
                 suffix = f"; options={'|'.join(chosen)}" if chosen else ""
                 media = inner.content_type.removesuffix(_UTF8)
                 return Form(planned, f'{_VENDOR}plan+{written}; for="{media}"{suffix}{_UTF8}')
@@ -105,7 +127,7 @@ def _custom(media: str, schema: Schema, relation: str | None, whole: bool) -> Fo
         return None
     row_type = None if handler.relation is None else schema.relations[handler.relation].sql
     answered = handler.media if handler.media != "*/*" else media if "*" not in media else "application/octet-stream"
-    return Form(Shape("custom", function=handler.sql, row_type=row_type), answered)
+    return Form(Shape("custom", function=handler.sql, row_type=row_type, binary=handler.binary), answered)
 
 
 def _geojson(schema: Schema) -> Form | None:
@@ -115,6 +137,13 @@ def _geojson(schema: Schema) -> Form | None:
         return None
     function = f"{found.group('schema') or ''}st_asgeojson"
     return Form(Shape("geojson", function=function), "application/geo+json" + _UTF8)
+
+
+def selects_whole(raw: str) -> bool:
+    """Tell whether a query string selects the rows as they are."""
+    return "select=" not in raw or all(
+        part in ("select=*", "select=") for part in raw.split("&") if part.startswith("select=")
+    )
 
 
 @lru_cache(256)

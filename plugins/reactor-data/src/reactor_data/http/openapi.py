@@ -72,12 +72,7 @@ def document() -> dict[str, Any]:
             "/data/v1/_admin/migrate": {
                 "post": _operation("Apply the project's migrations", {"200": {"description": "what was applied"}})
             },
-            "/data/v1/rpc/{function}": {
-                "parameters": [_path("function")],
-                "get": _operation("Not supported by this version", {"501": _ERROR}),
-                "head": _operation("Not supported by this version", {"501": _ERROR}),
-                "post": _operation("Not supported by this version", {"501": _ERROR}),
-            },
+            "/data/v1/rpc/{function}": _function(),
             "/data/v1/{relation}": _relation(),
             **openapi_access.paths(),
             "/data/v1/metrics": {
@@ -132,6 +127,48 @@ def _relation() -> dict[str, Any]:
 
 def _operation(summary: str, responses: dict[str, Any]) -> dict[str, Any]:
     return {"tags": ["data"], "summary": summary, "responses": responses}
+
+
+def _function() -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        "200": {
+            "description": "the result: a value, an object, or an array of them",
+            "content": {"application/json": {"schema": {}}},
+        },
+        "204": {"description": "the function returns nothing"},
+        "206": {"description": "part of the rows, where they were counted"},
+        "300": _ERROR,
+        **dict.fromkeys(("400", "401", "403", "404", "406", "416"), _ERROR),
+    }
+    reading = {**answers, "405": {"description": "the function tried to write"}}
+    return {
+        "parameters": [_path("function")],
+        "get": {
+            **_operation("Call a function that does not write; its arguments are parameters", reading),
+            "parameters": _QUERY,
+        },
+        "head": {**_operation("As GET, without the body", reading), "parameters": _QUERY},
+        "post": {
+            **_operation("Call a function with the arguments of the body", answers),
+            "parameters": _QUERY,
+            "requestBody": {
+                "required": False,
+                "content": {
+                    "application/json": {"schema": {}},
+                    "application/x-www-form-urlencoded": {"schema": {"type": "object"}},
+                    "text/csv": {"schema": {"type": "string"}},
+                    "text/plain": {"schema": {"type": "string"}},
+                    "text/xml": {"schema": {"type": "string"}},
+                    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                },
+            },
+        },
+        **{
+            verb: _operation("Functions are called with POST or GET", {"405": _ERROR})
+            for verb in ("put", "patch", "delete")
+        },
+        "options": _operation("Which methods it takes", {"200": {"description": "Allow"}, "404": _ERROR}),
+    }
 
 
 def _path(name: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from reactor_data.config import DataConfig
 from reactor_data.errors import DataError, permission_missing
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
-from reactor_data.http.negotiation import Negotiator
+from reactor_data.http.negotiation import Negotiator, selects_whole
 from reactor_data.http.requests import CallerReader
+from reactor_data.http.subscriptions import wanted
 from reactor_data.pages import content_range, read_status
 from reactor_data.reading import Reader
+from reactor_data.realtime.parts import RealtimeParts
 
 if TYPE_CHECKING:
     import falcon
@@ -30,7 +32,9 @@ class RelationResource:
         callers: CallerReader,
         asker: Asker,
         config: DataConfig,
+        realtime: RealtimeParts,
     ) -> None:
+        self._realtime = realtime
         self._reader = reader
         self._changes = changes
         self._callers = callers
@@ -40,7 +44,18 @@ class RelationResource:
         self._minimal = config.error_verbosity == "minimal"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
-        """Answer rows."""
+        """Answer rows, or with `subscribe=1` their changes."""
+        if wanted(req.query_string):
+            try:
+                schema = self._callers.schema(req)
+                if self._guarded:
+                    anonymous = req.context.identity.kind.value == "anon"
+                    _demand(req.context.identity, f"data:{relation}:read", anonymous=anonymous)
+                self._realtime.subscriptions.answer(req, resp, schema.name, relation)
+                self._callers.profile_headers(resp, schema)
+            except DataError as error:
+                raise self._shown(error) from error
+            return
         self._read(req, resp, relation, body=True)
 
     def on_head(self, req: falcon.Request, resp: falcon.Response, relation: str) -> None:
@@ -83,7 +98,7 @@ class RelationResource:
             timing = self._callers.timing()
             schema = self._callers.schema(req)
             raw = req.query_string
-            form = self._negotiator.choose(header("HTTP_ACCEPT"), schema, relation, whole=_whole(raw))
+            form = self._negotiator.choose(header("HTTP_ACCEPT"), schema, relation, whole=selects_whole(raw))
             asked = self._asker.understand(raw, header("HTTP_PREFER"), header("HTTP_RANGE"), form.shape, body)
             if timing is not None:
                 timing.mark("parse")
@@ -109,7 +124,9 @@ class RelationResource:
         try:
             timing = self._callers.timing()
             schema = self._callers.schema(req)
-            form = self._negotiator.choose(req.env.get("HTTP_ACCEPT"), schema, relation, whole=_whole(req.query_string))
+            form = self._negotiator.choose(
+                req.env.get("HTTP_ACCEPT"), schema, relation, whole=selects_whole(req.query_string)
+            )
             preferences = self._asker.preferences(req.get_header("Prefer"))
             caller = self._callers.read(req, preferences, schema, timing)
             if self._guarded:
@@ -121,13 +138,6 @@ class RelationResource:
 
     def _shown(self, error: DataError) -> DataError:
         return error.minimal() if self._minimal else error
-
-
-def _whole(raw: str) -> bool:
-    """Tell whether the rows are selected as they are."""
-    return "select=" not in raw or all(
-        part in ("select=*", "select=") for part in raw.split("&") if part.startswith("select=")
-    )
 
 
 def _demand(identity: Identity, permission: str, *, anonymous: bool) -> None:

@@ -87,6 +87,8 @@ class CallerReader:
             "request.headers": _headers(env),
             "request.cookies": "{}" if cookie is None else _cookies(cookie),
         }
+        if req.method not in ("GET", "HEAD"):
+            settings["reactor.request_id"] = req.context.request_id  # changes bear it
         if preferences.timezone is not None:
             settings["timezone"] = preferences.timezone
         config = self._config

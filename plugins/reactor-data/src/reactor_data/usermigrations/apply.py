@@ -14,6 +14,7 @@ from reactor_data.lint.files import lint_file
 from reactor_data.lint.linter import new_findings
 from reactor_data.lint.model import Finding
 from reactor_data.lint.portable import portability
+from reactor_data.realtime.recording import keep_recording
 from reactor_data.sql.script import Step, parse_script
 from reactor_data.sql.source import SqlComplaint
 from reactor_data.usermigrations import queries
@@ -48,7 +49,10 @@ class UserMigrations:
         user_schema: str,
         extra_search_path: Sequence[str] = (),
         anon_role: str | None = None,
+        authenticated_role: str | None = None,
+        service_role: str | None = None,
         channel: str,
+        realtime: bool = True,
         dialect: str = "postgres",
         findings: Callable[[], Sequence[Finding]] | None = None,
         log: logging.Logger | None = None,
@@ -59,8 +63,9 @@ class UserMigrations:
         self._exposed = schema_names(user_schema)
         self._schema = self._exposed[0]
         self._search_path = list(dict.fromkeys((self._schema, *extra_search_path)))
-        self._anon_role = anon_role
+        self._roles = (anon_role, authenticated_role, service_role)
         self._channel = channel
+        self._realtime = realtime
         self._portable = dialect == "portable"
         self._findings = findings
         self._log = log or logging.getLogger("reactor_data")
@@ -83,7 +88,7 @@ class UserMigrations:
         written = [finding for file, steps in pending for finding in lint_file(file.source, steps)]
         if dry_run:
             return UserMigrationOutcome(tuple(file.version for file, _ in pending), tuple(skipped), tuple(written))
-        roles = discover_roles(self._db, self._anon_role)
+        roles = discover_roles(self._db, *self._roles)
         self._prepare(roles)
         before = self._findings() if pending and self._findings is not None else ()
         applied: list[str] = []
@@ -163,6 +168,7 @@ class UserMigrations:
                 for step in steps:
                     session.perform(step)
                 session.finish()
+                keep_recording(tx, schema_names(self._schema), enabled=self._realtime)
                 tx.run(
                     [*queries.FORGET_SESSION, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
                 )
