@@ -40,6 +40,9 @@ class Lab:
     def apply(self, **options: Any) -> Any:
         return self.migrations(**options).apply()
 
+    def apply_dry(self, **options: Any) -> Any:
+        return self.migrations(**options).apply(True)
+
     @property
     def service_roles(self) -> set[str]:
         """The service role, unless service access runs as the tables' owner (decision 50)."""

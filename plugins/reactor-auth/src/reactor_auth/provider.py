@@ -48,7 +48,15 @@ class Provider:
         """Browsers that signed in."""
         auth = self._auth
         return Browsers(
-            auth.config, auth.db, auth.clock, auth.accounts, auth.sessions, self.factors, auth.limiter, auth.audit
+            auth.config,
+            auth.db,
+            auth.clock,
+            auth.accounts,
+            auth.sessions,
+            self.factors,
+            auth.limiter,
+            auth.audit,
+            auth.passkey_proofs,
         )
 
     @cached_property

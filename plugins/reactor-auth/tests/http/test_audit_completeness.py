@@ -446,6 +446,7 @@ BEGINS: dict[str, tuple[str, Callable[[Stage], httpx.Response]]] = {
 FOLLOWED: dict[str, str] = {
     "POST /authorize": "oauth/test_trail.py",
     "POST /device": "oauth/test_device.py",
+    "POST /account": "oauth/test_account_pages.py",
     "POST /revoke": "oauth/test_trail.py",
     "POST /userinfo": "oauth/test_trail.py",
 }

@@ -160,6 +160,8 @@ routes(
     Route("POST /authorize", ANYONE, ok="403 page", data=AUTHORIZE),
     Route("GET /device", ANYONE),
     Route("POST /device", ANYONE, ok="403 page", data={"user_code": "BCDF-GHJK"}),
+    Route("GET /account", ANYONE),
+    Route("POST /account", ANYONE, ok="403 page", data={"step": "app"}),
     Route("POST /device/code", ANYONE, data={"client_id": "reactor-cli"}),
     Route("GET /callback", ANYONE, ok="400 invalid_state", params={"state": "x"}),
     Route("GET /callback/{provider}", ANYONE, ok="400 invalid_state", params={"state": "x"}),

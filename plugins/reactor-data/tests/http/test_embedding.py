@@ -238,6 +238,10 @@ CONDITIONS: dict[str, list[str]] = {
         "Beatles"
     ],
     "artists?select=name,albums()&albums=not.is.null&albums.offset=1": ["Abba"],
+    "artists?select=name,albums()&albums=is.null&albums.limit=0": ["Abba", "Beatles", "Cure", "Dub"],
+    "artists?select=name,albums()&albums=is.null&albums.limit=2": ["Dub"],
+    "artists?select=name,albums!inner(title)&albums.limit=0": [],
+    "artists?select=name,albums!inner(title)&albums.limit=1&albums.year=gt.1970": ["Abba", "Cure"],
     "artists?select=name,latest_album()&latest_album=is.null": ["Dub"],
     "artists?select=name,...albums!inner(title)&albums.year=gt.1990": ["Cure"],
     # A column of the same name is filtered as a column, unless for null.

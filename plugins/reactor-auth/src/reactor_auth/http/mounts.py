@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    account_pages,
     account_routes,
     api_key_routes,
     audit_routes,
@@ -96,6 +97,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/.well-known/openid-configuration": discovery,
         "/authorize": authorize_routes.AuthorizeResource(auth),
         "/device": device_routes.DeviceResource(auth),
+        "/account": account_pages.AccountResource(auth),
         "/device/code": device_routes.DeviceCodeResource(auth),
         "/introspect": openid_routes.IntrospectResource(auth),
         "/revoke": openid_routes.RevokeResource(auth),

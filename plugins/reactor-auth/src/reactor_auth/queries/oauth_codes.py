@@ -80,11 +80,6 @@ def browser(token_hash: bytes, now: datetime) -> Select[Any]:
     )
 
 
-def step_up_browser(browser_id: UUID, amr: list[str], now: datetime) -> Update:
-    """Note that a second factor was verified in a browser."""
-    return update(browser_sessions).where(browser_sessions.c.id == browser_id).values(amr=amr, mfa_at=now)
-
-
 def end_browser(token_hash: bytes) -> ReturningDelete[Any]:
     """Forget one browser."""
     return (

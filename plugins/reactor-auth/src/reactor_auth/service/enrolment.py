@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from reactor_auth import totp
-from reactor_auth.errors import FactorLimitReached, PermissionDenied, UserDisabled, UserNotFound
+from reactor_auth.errors import FactorLimitReached, PermissionDenied, SessionRevoked, UserDisabled, UserNotFound
 from reactor_auth.model import Caller, Tokens, User
 from reactor_auth.queries import factors as sql
 from reactor_auth.queries import passkeys as passkey_sql
@@ -61,13 +61,27 @@ def session_of(caller: Caller) -> UUID:
     return caller.session_id
 
 
+def place_of(caller: Caller) -> str:
+    """Return what audit rows call the caller's session or browser."""
+    return f"session:{caller.session_id}" if caller.browser_id is None else f"browser_session:{caller.browser_id}"
+
+
+def note_in_browser(tx: Tx, caller: Caller, method: str, now: datetime) -> None:
+    """Note that a second factor was verified in the caller's browser. Raises SessionRevoked where it is signed out."""
+    if caller.browser_id is None:
+        raise PermissionDenied("only somebody on the pages of this server may do this")
+    if tx.execute(sql.step_up_browser(caller.browser_id, caller.user_id, method, now)).one_or_none() is None:
+        raise SessionRevoked
+
+
 def lock_user(tx: Tx, caller: Caller) -> User:
     """Lock the caller's row, so that changes of its factors follow one another.
 
     Raises:
         PermissionDenied, UserNotFound, UserDisabled
     """
-    session_of(caller)
+    if caller.browser_id is None:
+        session_of(caller)
     row = tx.execute(user_sql.by_id(caller.user_id, lock=True)).one_or_none()
     if row is None:
         raise UserNotFound

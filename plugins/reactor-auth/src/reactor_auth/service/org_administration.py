@@ -179,7 +179,8 @@ def _member(tx: Tx, org_id: UUID, user_id: UUID) -> Member:
 
 
 def _role_id(tx: Tx, org_id: UUID, name: str) -> UUID:
-    row = tx.execute(sql.role_named(org_id, name)).one_or_none()
+    # Text in Postgres holds no NUL.
+    row = None if "\x00" in name else tx.execute(sql.role_named(org_id, name)).one_or_none()
     if row is None:
         raise RoleNotFound
     found: UUID = row.id

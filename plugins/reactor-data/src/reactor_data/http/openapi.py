@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reactor_data.http import openapi_access
+
 _ERROR = {"description": "error envelope"}
 _JSON_ROWS = {
     "description": "rows",
@@ -72,6 +74,7 @@ def document() -> dict[str, Any]:
             },
             "/data/v1/rpc/{function}": _function(),
             "/data/v1/{relation}": _relation(),
+            **openapi_access.paths(),
             "/data/v1/metrics": {
                 "get": _operation(
                     "Metrics of this capability",
@@ -159,6 +162,10 @@ def _function() -> dict[str, Any]:
                     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
                 },
             },
+        },
+        **{
+            verb: _operation("Functions are called with POST or GET", {"405": _ERROR})
+            for verb in ("put", "patch", "delete")
         },
         "options": _operation("Which methods it takes", {"200": {"description": "Allow"}, "404": _ERROR}),
     }

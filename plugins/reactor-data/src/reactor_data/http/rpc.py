@@ -50,6 +50,20 @@ class FunctionResource:
         """Call with the arguments of the body."""
         self._call(req, resp, function, body=True)
 
+    def on_put(self, req: falcon.Request, resp: falcon.Response, function: str) -> None:
+        """Refuse, in PostgREST's words."""
+        raise DataError(
+            405,
+            "method_not_allowed",
+            f"Cannot use the {req.method} method on RPC",
+            pgrst="PGRST101",
+            hint="Call functions with POST, or with GET where they do not write.",
+            headers={"Allow": "OPTIONS,GET,HEAD,POST"},
+        )
+
+    on_patch = on_put
+    on_delete = on_put
+
     def on_options(self, req: falcon.Request, resp: falcon.Response, function: str) -> None:
         """Answer which methods the function takes."""
         try:
