@@ -163,10 +163,6 @@ def _function() -> dict[str, Any]:
                 },
             },
         },
-        **{
-            verb: _operation("Functions are called with POST or GET", {"405": _ERROR})
-            for verb in ("put", "patch", "delete")
-        },
         "options": _operation("Which methods it takes", {"200": {"description": "Allow"}, "404": _ERROR}),
     }
 
