@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from reactor_data.http.records import RecordsResource
     from reactor_data.http.relations import RelationResource
     from reactor_data.http.requests import CallerReader
+    from reactor_data.http.root import RootResource
     from reactor_data.http.rpc import FunctionResource
+    from reactor_data.http.types import TypesResource
     from reactor_data.lint.linter import PolicyLinter
     from reactor_data.planning import Plans
     from reactor_data.query.levels import Rules
@@ -204,6 +206,19 @@ class Assembly:
         from reactor_data.http.admin import QueryResource
 
         return QueryResource(self.administration)
+
+    def root(self) -> RootResource:
+        """Return the resource that describes the schema to its caller."""
+        from reactor_data.description.rights import RightsReader
+        from reactor_data.http.root import RootResource
+
+        return RootResource(RightsReader(self.runner), self.callers, self.asker, self._config)
+
+    def types(self) -> TypesResource:
+        """Return the resource that writes types for clients."""
+        from reactor_data.http.types import TypesResource
+
+        return TypesResource(self.schema)
 
     def migrate(self) -> MigrateResource:
         """Return the resource that applies migrations."""

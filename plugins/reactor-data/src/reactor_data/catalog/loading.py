@@ -86,6 +86,7 @@ class Loader:
                     functions=routines.exposed(name),
                     computed=routines.computed(name, self.search_path(name)),
                     enums={one.shown: one.labels for one in known_types if one.labels is not None},
+                    domains={one.shown: one.base for one in known_types if one.base is not None},
                     handlers=_by_relation(name, aggregates, found),
                     search_path=self.search_path(name),
                     comment=comment.get(name),

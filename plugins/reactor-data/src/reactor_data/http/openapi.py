@@ -1,10 +1,10 @@
-"""The fixed routes as OpenAPI 3.1; the caller's own relations are described by a later version."""
+"""The fixed routes as OpenAPI 3.1; the relations of a caller are in `description`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from reactor_data.http import openapi_access
+from reactor_data.http import openapi_access, openapi_tools
 from reactor_data.http.openapi_realtime import CHANGES, SUBSCRIPTION
 
 _ERROR = {"description": "error envelope"}
@@ -105,6 +105,7 @@ def document() -> dict[str, Any]:
             "/data/v1/rpc/{function}": _function(),
             "/data/v1/{relation}": _relation(),
             **openapi_access.paths(),
+            **openapi_tools.paths(),
             "/data/v1/metrics": {
                 "get": _operation(
                     "Metrics of this capability",
