@@ -76,6 +76,17 @@ class UserResource:
         resp.status = "204 No Content"
 
 
+class FactorsResource:
+    """`/_admin/users/{user}/factors`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, user: str) -> None:
+        """Remove every second factor of a user, recovery codes included; fine where there is none."""
+        resp.media = {"removed": self._auth.administration.remove_factors(user, render.origin_of(req))}
+
+
 class SessionsResource:
     """`/_admin/users/{user}/sessions`."""
 

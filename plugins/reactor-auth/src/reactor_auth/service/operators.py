@@ -14,6 +14,9 @@ from reactor_auth.model import Caller
 from reactor_auth.operators_model import Entry, LogPage
 from reactor_auth.queries import operators as sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.service.enrolment import remove_all
+from reactor_auth.service.letters import Letters
+from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, Forbidden, ReactorError, Tx, Unauthenticated, ValidationError
 
@@ -28,11 +31,12 @@ class LastOperator(Forbidden):
 class Operators:
     """Makes and unmakes operators, and keeps their log."""
 
-    def __init__(self, db: Database, clock: Clock, audit: AuditLog, sessions: Sessions) -> None:
+    def __init__(self, db: Database, clock: Clock, audit: AuditLog, sessions: Sessions, letters: Letters) -> None:
         self._db = db
         self._clock = clock
         self._audit = audit
         self._sessions = sessions
+        self._letters = letters
 
     def count(self, entry: Entry) -> int:
         """Return how many operators there are."""
@@ -87,6 +91,25 @@ class Operators:
             self._log(tx, replace(entry, resource_id=user.id))
             return UUID(str(user.id))
 
+    def remove_factors(self, email: str, caller: Caller, entry: Entry) -> UUID:
+        """Remove all second factors of a user that lost them; fine where there are none. Raises UserNotFound."""
+        with self._db.begin() as tx:
+            user = user_of(self._user(tx, email, lock=True))
+            removed = remove_all(tx, self._sessions, self._letters, user)
+            if removed:
+                resource = f"user:{user.id}"
+                self._audit.record(
+                    tx,
+                    "mfa.removed",
+                    entry.origin,
+                    actor=caller.user_id,
+                    resource=resource,
+                    by="operator",
+                    removed=removed,
+                )
+            self._log(tx, replace(entry, resource_id=user.id), details={"removed": removed})
+        return user.id
+
     def log_page(self, limit: int, offset: int, actor: UUID | None, entry: Entry) -> LogPage:
         """Read the audit log, newest first."""
         with self._db.begin() as tx:
@@ -110,8 +133,8 @@ class Operators:
         self._log(tx, replace(entry, resource_id=user.id))
         return UUID(str(user.id))
 
-    def _user(self, tx: Tx, email: str) -> Any:
-        row = tx.execute(user_sql.by_email(emails.demand(email))).one_or_none()
+    def _user(self, tx: Tx, email: str, *, lock: bool = False) -> Any:
+        row = tx.execute(user_sql.by_email(emails.demand(email), lock=lock)).one_or_none()
         if row is None:
             raise UserNotFound
         return row

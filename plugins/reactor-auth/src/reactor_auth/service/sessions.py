@@ -147,8 +147,11 @@ class Sessions:
         The user's browsers must sign in anew.
         """
         self._end_browsers(tx, user_id)
-        ids = tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep)).scalars().all()
-        self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
+        # Locked in order of id first, as whoever ends several sessions does.
+        tx.execute(sql.lock_live(user_id, keep=keep))
+        tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep))
+        # What the user's API keys may do can depend on a factor as well.
+        self._changes.announce(tx, changes.user(user_id))
 
     def _grant(
         self,
