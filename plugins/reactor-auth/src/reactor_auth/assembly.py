@@ -296,7 +296,7 @@ class Auth:
         """Organisations and roles."""
         from reactor_auth.service.orgs import Orgs
 
-        return Orgs(self.db, self.clock, self.audit, self.changes, self.step_up)
+        return Orgs(self.db, self.clock, self.audit, self.changes, self.step_up, self.sessions)
 
     @cached_property
     def members(self) -> Members:
@@ -436,7 +436,7 @@ class Auth:
         """Every organisation, for the admin token."""
         from reactor_auth.service.org_administration import OrgAdministration
 
-        return OrgAdministration(self.db, self.clock, self.audit, self.changes, self.step_up)
+        return OrgAdministration(self.db, self.clock, self.audit, self.changes, self.step_up, self.sessions)
 
     @cached_property
     def identities(self) -> Identities:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Row
 
 from reactor_auth import limits
 from reactor_auth.audit import AuditLog
@@ -55,7 +58,7 @@ class Browsers:
                 return None, False
             user = user_of(row)
             owed = row.mfa_at is None and self.factors.needed(tx, user)
-        return Browser(row.browser_id, user.email, SignIn(user.id, tuple(row.amr), row.auth_time, row.mfa_at)), owed
+        return Browser(row.browser_id, user.email, _sign_in(row)), owed
 
     def sign_in(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:
         """Check a password and sign the browser in; return its cookie, which takes the place of `replacing`.
@@ -139,3 +142,13 @@ class Browsers:
             )
             user_id: UUID = row.user_id
             return user_id
+
+
+def held(tx: Tx, browser: Browser, now: datetime) -> SignIn | None:
+    """Lock a browser until the transaction ends; return how it is signed in, None where that has ended meanwhile."""
+    row = tx.execute(sql.hold_browser(browser.id, now)).one_or_none()
+    return None if row is None or row.id != browser.sign_in.user_id else _sign_in(row)
+
+
+def _sign_in(row: Row[Any]) -> SignIn:
+    return SignIn(row.id, tuple(row.amr), row.auth_time, row.mfa_at)

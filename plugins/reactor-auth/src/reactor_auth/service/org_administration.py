@@ -83,8 +83,7 @@ class OrgAdministration(Orgs):
         """Delete an organisation with its roles and memberships. Raises OrgNotFound."""
         with self._db.begin() as tx:
             org = _org(tx, ref, lock=True)
-            tx.execute(org_sql.delete_memberships(org.id))
-            tx.execute(org_sql.delete_org(org.id))
+            self._delete(tx, org, origin)
             self._note(tx, "org.deleted", origin, org, f"org:{org.id}", slug=org.slug)
             tx.publish("auth.org.deleted", OrgDeleted(str(org.id)))
             self._changes.announce(tx, changes.org(org.id))
