@@ -28,8 +28,8 @@ from reactor_auth.lockout import Lockout
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
 from reactor_auth.queries import factors as factor_sql
+from reactor_auth.queries import grants as grant_sql
 from reactor_auth.queries import oauth_codes as browser_sql
-from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
 from reactor_auth.service import bindings
@@ -165,18 +165,19 @@ class Sessions:
         signed_in_at: datetime,
         bound: Bound | None = None,
     ) -> Grant:
-        scopes, scopes_end = self.platform.of_session(tx, user.id, signed_in_at)
+        standing = tx.execute(grant_sql.standing(user.id, MAX_ORGS_CLAIMED)).one()
+        scopes, scopes_end = self.platform.lasting(standing.scopes, signed_in_at)
         return Grant(
             user,
             session_id,
             amr,
-            self._orgs(tx, user.id),
+            tuple(standing.orgs),
             refresh_token,
             session_ends_at=ends_at,
             claims=self._claims(user),
             bound=bound or Bound(),
             mfa_at=mfa_at,
-            mfa_required=mfa_at is None and bool(tx.execute(factor_sql.enrolled(user.id)).scalar_one()),
+            mfa_required=mfa_at is None and standing.enrolled,
             scopes=scopes,
             scopes_end=scopes_end,
         )
@@ -354,9 +355,6 @@ class Sessions:
             expires_at = min(expires_at, ends_at)
         tx.execute(sql.insert_refresh_token(token_id, session_id, digest(token), now, expires_at))
         return token
-
-    def _orgs(self, tx: Tx, user_id: UUID) -> tuple[UUID, ...]:
-        return tuple(tx.execute(org_sql.newest_ids_of_user(user_id, MAX_ORGS_CLAIMED)).scalars())
 
 
 def _purpose(token_id: UUID) -> str:
