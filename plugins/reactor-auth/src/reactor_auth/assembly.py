@@ -181,7 +181,7 @@ class Auth:
         """Platform operators."""
         from reactor_auth.service.operators import Operators
 
-        return Operators(self.db, self.clock, self.audit, self.sessions, self.letters)
+        return Operators(self.config.limits, self.db, self.clock, self.audit, self.sessions, self.letters, self.limiter)
 
     @cached_property
     def session_list(self) -> SessionList:

@@ -55,6 +55,9 @@ class LimitsConfig:
     verify_per_address: int = _limit(20, "one-time tokens presented per client address")
     verify_window_secs: int = _window(60, "window of the one-time token limit")
     second_factor_per_user: int = _limit(5, "second-factor attempts per user")
+    operator_refusals_per_address: int = _limit(
+        30, "refused operator calls that get a row each in the operators' log, per client address and minute"
+    )
     device_per_address: int = _limit(10, "device codes asked for per client address")
     user_code_per_user: int = _limit(10, "device user codes tried per user")
     user_code_per_address: int = _limit(20, "device user codes tried per client address")
