@@ -88,7 +88,7 @@ class Otp(msgspec.Struct):
 
 
 class Verify(msgspec.Struct):
-    """`POST /verify`."""
+    """`POST /verify`; with type `invite` the token is an invitation's."""
 
     token: str
     type: str = "signup"
