@@ -10,7 +10,13 @@ import pytest
 
 @pytest.fixture
 def auth_config(auth_config, frozen_clock):
-    auth_config["limits"] |= {"operator_refusals_per_address": 3, "mail_per_account": 2}
+    auth_config["limits"] |= {
+        "operator_refusals_per_address": 3,
+        "mail_per_account": 2,
+        "mail_per_address": 4,
+        "invitations_per_account": 3,
+        "invitations_per_user": 5,
+    }
     return auth_config
 
 
@@ -52,3 +58,24 @@ def test_an_address_nobody_confirmed_is_not_flooded_with_notices(api, ann):
     for number in range(6, 12):
         assert ann.patch("/user", {"password": f"battery staple {number}"}).status_code in (200, 401)
     assert len(api.mails("ann@example.com", "password_changed")) == 8
+
+
+def test_nobody_mails_everybody_with_invitations(api, ann, bob):
+    for number in range(6):
+        ann.make_org(f"acme{number}")
+
+    def invite(org, name):
+        return ann.post(f"/orgs/{org}/invitations", {"email": f"{name}@example.com"}).status_code
+
+    # One address, from one organisation and from many.
+    assert [invite("acme0", "eve") for _ in range(3)] == [201, 201, 429]
+    assert [invite(f"acme{number}", "eve") for number in (1, 2)] == [201, 429]
+    # And everybody once.
+    assert [invite("acme0", f"guest{number}") for number in range(4)] == [201, 201, 429, 429]
+    assert bob.make_org("zoo")["slug"] == "zoo"
+    assert bob.post("/orgs/zoo/invitations", {"email": "guest9@example.com"}).status_code == 201
+
+
+def test_nobody_mails_everybody_with_wishes_for_an_address(api, ann):
+    answers = [ann.patch("/user", {"email": f"guest{number}@example.com"}).status_code for number in range(6)]
+    assert answers == [200, 200, 200, 200, 429, 429]

@@ -221,7 +221,11 @@ class Verification:
         return user
 
     def _locked(self, tx: Tx, user_id: UUID) -> User:
-        user = user_of(tx.execute(sql.by_id(user_id, lock=True)).one())
+        row = tx.execute(sql.by_id(user_id, lock=True)).one_or_none()
+        if row is None:
+            # Its account was deleted a moment ago, and the token with it.
+            raise OneTimeTokenRefused
+        user = user_of(row)
         if user.disabled_at is not None:
             raise UserDisabled
         return user
