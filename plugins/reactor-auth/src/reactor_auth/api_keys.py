@@ -75,8 +75,14 @@ class KeyResolver:
         """Write down which keys were used since the last time."""
         with self._lock:
             used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             self._db.run(None, [sql.used(used)])
+        except BaseException:
+            with self._lock:
+                self._used = {**used, **self._used}
+            raise
 
     def _look_up(self, key_hash: bytes, org: str | None) -> tuple[Identity, int]:
         [found] = self._db.run(None, [sql.holder(key_hash)], readonly=True)

@@ -139,6 +139,10 @@ class RemoteKeys:
 
     def verifier(self, kid: str) -> RSAKey | None:
         """Return the public key `kid`."""
+        known = self._keys.get(kid)
+        if known is not None and self._clock.monotonic() - self._loaded_at < KEYS_SECS:
+            # Without the lock: somebody who shows an unknown kid may hold it while the other server takes its time.
+            return known
         self._refresh(KEYS_SECS)
         if kid not in self._keys:
             self._refresh(RELOAD_SECS)

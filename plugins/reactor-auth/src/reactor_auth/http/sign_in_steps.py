@@ -115,7 +115,7 @@ class SignInSteps:
             page.sign_in()
             return None
         if step == "signup" and self._auth.config.signup_enabled:
-            return self._sign_up(req, resp, page, fields)
+            return self._sign_up(req, resp, page, fields, cookie)
         if step == "signup_page" and self._auth.config.signup_enabled:
             page.sign_up()
             return None
@@ -173,14 +173,16 @@ class SignInSteps:
         # The password was checked a form ago, for this very request.
         return Step(cookie, False)
 
-    def _sign_up(self, req: falcon.Request, resp: falcon.Response, page: Pages, fields: dict[str, str]) -> Step | None:
+    def _sign_up(
+        self, req: falcon.Request, resp: falcon.Response, page: Pages, fields: dict[str, str], before: str | None
+    ) -> Step | None:
         email, password = fields.get("email", ""), fields.get("password", "")
 
         def again(**said: str) -> None:
             page.sign_up(email=email, **said)
 
         try:
-            cookie = self._auth.provider.browsers.sign_up(email, password, render.origin_of(req))
+            cookie = self._auth.provider.browsers.sign_up(email, password, render.origin_of(req), replacing=before)
         except TooManyAttempts as refusal:
             page.too_many(refusal, again)
         except EmailExists:

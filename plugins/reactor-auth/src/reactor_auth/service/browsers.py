@@ -98,8 +98,8 @@ class Browsers:
         self._accounts.authenticate(email, password, origin, open_)
         return cookie
 
-    def sign_up(self, email: str, password: str, origin: Origin) -> str:
-        """Make an account and sign the browser in to it; return its cookie.
+    def sign_up(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:
+        """Make an account and sign the browser in to it; return its cookie, which takes the place of `replacing`.
 
         Raises:
             SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
@@ -110,7 +110,7 @@ class Browsers:
             raise EmailNotVerified
         # A browser needs no tokens; clients get their own.
         self._sessions.log_out_by_token(signed_up[1].refresh_token, Scope.LOCAL, origin)
-        return self.sign_in(email, password, origin)
+        return self.sign_in(email, password, origin, replacing=replacing)
 
     def step_up(self, browser: Browser, user: User, code: str, origin: Origin) -> bool:
         """Verify the second factor of a browser; tell whether it was right. Raises TooManyAttempts."""

@@ -223,6 +223,8 @@ def _values(standing: Standing, type_: str, wish: ClientChange, had: tuple[str, 
 def _scopes(standing: Standing, wanted: tuple[str, ...], had: tuple[str, ...]) -> list[str]:
     if len(wanted) > oauth_scopes.MAX_SCOPES:
         raise invalid_field("scopes", f"must not have more than {oauth_scopes.MAX_SCOPES} entries")
+    if not oauth_scopes.fit(wanted):
+        raise invalid_field("scopes", f"must not be longer than {oauth_scopes.MAX_BYTES} characters together")
     for scope in wanted:
         if scope not in oauth_scopes.OIDC and not oauth_scopes.is_permission(scope):
             raise invalid_field(
