@@ -53,9 +53,9 @@ class AuthClient(Protocol):
 
         Membership, session and permissions come from the database, cached for at most 30 s.
 
-        Row-level security knows the user and not the application whose token it is. So the token of an application (an OAuth
-        client) is refused unless `capability`, the plugin that asks, is one its scopes name; and where they only let it read
-        there, unless `writes` is false. Requests that reach a route have been asked this already.
+        Row-level security knows the user and not the application whose token it is. So name `capability`, the plugin that
+        asks: the token of an application (an OAuth client) is then refused unless its scopes name that one, and where they
+        only let it read there, unless `writes` is false. Requests that reach a route have been asked this already.
 
         Raises:
             InvalidCredential: 401 for every fault of the credential.

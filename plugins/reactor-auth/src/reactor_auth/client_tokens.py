@@ -99,17 +99,15 @@ def demand_reach(identity: Identity, owner: str, own: str, method: str, path: st
         return
     if owner == own:
         if path not in _OWN_PATHS and not path.startswith("/permissions/"):
-            raise _own_refusal()
+            raise PermissionDenied("an application's access token may not do this; sign in as its user")
         return
     demand_scope(identity, owner, writes=method not in ("GET", "HEAD", "OPTIONS"))
 
 
 def demand_scope(identity: Identity, capability: str | None, *, writes: bool) -> None:
-    """Raise PermissionDenied for a client's token without a scope for a capability; for None it has none."""
-    if not _is_application(identity):
+    """Raise PermissionDenied for a client's token without a scope for a capability; None asks nothing."""
+    if capability is None or not _is_application(identity):
         return
-    if capability is None:
-        raise _own_refusal()
     for scope in oauth_scopes.permissions_in(str(identity.claims.get(SCOPE, "")).split(" ")):
         segments = scope.split(":")
         if segments[0] in ("*", capability) and (not writes or segments[-1] != "read"):
@@ -121,7 +119,3 @@ def demand_scope(identity: Identity, capability: str | None, *, writes: bool) ->
 
 def _is_application(identity: Identity) -> bool:
     return identity.kind is IdentityKind.DELEGATED and CLIENT in identity.claims
-
-
-def _own_refusal() -> PermissionDenied:
-    return PermissionDenied("an application's access token may not do this; sign in as its user")
