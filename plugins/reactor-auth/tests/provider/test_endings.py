@@ -79,3 +79,27 @@ def test_an_organisation_has_a_hundred_clients_at_most(api, ann, register):
         "an organisation may have no more than 100 OAuth clients",
         hint="Delete one that is not in use: DELETE /auth/v1/oauth/clients/{client_id}.",
     )
+
+
+def test_trust_in_a_client_ends_where_it_reaches_further(api, ann, register, page_of, browser):
+    from reactor_kernel.testing.project import ADMIN_TOKEN
+
+    app = register(scopes=["openid", "data:*"], redirect_uris=["http://localhost:7777/callback", "https://a.example/b"])
+    path = f"/oauth/clients/{app.client_id}"
+
+    def change(**body):
+        answer = ann.patch(path, body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["first_party"]
+
+    def trust():
+        answer = api.call("PATCH", f"/_admin{path}", token=ADMIN_TOKEN, json={"first_party": True})
+        assert answer.json()["first_party"] is True
+
+    trust()
+    assert change(name="Other", redirect_uris=["http://localhost:7777/callback"], scopes=["openid", "data:x:read"])
+    assert not change(redirect_uris=["http://localhost:7777/callback", "https://elsewhere.example/b"])
+    trust()
+    assert not change(scopes=["openid", "email", "data:x:read"])
+    page = browser.sign_in(browser.get("/authorize", **app.request(scope="openid")))
+    assert page_of(page).form("consent")

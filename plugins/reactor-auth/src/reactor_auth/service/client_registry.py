@@ -107,6 +107,9 @@ class ClientRegistry:
                 raise invalid_field("redirect_uris", f"must name at least one address for the grant {CODE}")
             if not values:
                 return client
+            if client.first_party and _reaches_further(values, client):
+                # The server's administrator trusted what the client was.
+                values["first_party"] = False
             changed = client_of(tx.execute(sql.change(client_id, values, self._clock.now())).one())
             self._record(tx, "oauth_client.updated", caller, changed, changed=sorted(values))
             self._changes.announce(tx, changes.client(client_id))
@@ -218,6 +221,12 @@ def _values(standing: Standing, type_: str, wish: ClientChange, had: tuple[str, 
             raise invalid_field("logo_url", "must be an https address")
         values["logo_url"] = wish.logo_url or None
     return values
+
+
+def _reaches_further(values: dict[str, Any], client: Client) -> bool:
+    """Tell whether a change lets a client have more, or be answered elsewhere."""
+    uris, scopes = values.get("redirect_uris", ()), values.get("scopes", ())
+    return not set(uris) <= set(client.redirect_uris) or bool(oauth_scopes.uncovered(scopes, client.scopes))
 
 
 def _scopes(standing: Standing, wanted: tuple[str, ...], had: tuple[str, ...]) -> list[str]:

@@ -286,7 +286,7 @@ class Sessions:
         """End the session a refresh token belongs to; fine where it has ended, which ends no others.
 
         Raises:
-            InvalidRefreshToken
+            InvalidRefreshToken: unknown, or it was used or has expired and is to end more than its own session.
             PermissionDenied: it belongs to an application, which wants to end more than its own session.
         """
         with self._db.begin() as tx:
@@ -298,6 +298,8 @@ class Sessions:
                     raise PermissionDenied("an application may end its own session only; leave scope out")
                 if row.revoked_at is not None:
                     return
+                if row.used_at is not None or row.expires_at <= self._clock.now():
+                    raise InvalidRefreshToken("a refresh token that was used or has expired ends its own session only")
             self._revoke_scope(tx, row.user_id, row.session_id, scope, origin)
 
     def _revoke_scope(self, tx: Tx, user_id: UUID, session_id: UUID | None, scope: Scope, origin: Origin) -> None:
