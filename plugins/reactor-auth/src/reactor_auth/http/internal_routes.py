@@ -54,17 +54,20 @@ class ResolveContextResource:
     """`POST /_internal/resolve_ctx`."""
 
     def __init__(self, auth: Auth, secret: InternalSecret) -> None:
-        self._client = LocalAuthClient(auth)
+        self._auth = auth
         self._secret = secret
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Resolve the credential in the body, else the one in the Authorization header."""
+        """Resolve the credential in the body, else the one in the Authorization header.
+
+        Whether an application's token may be used for something is asked by the process that uses it (`client_tokens`).
+        """
         self._secret.demand(req)
         raw = req.bounded_stream.read()
         wanted = bodies.decode(raw, ResolveRequest) if raw.strip() else ResolveRequest()
         token = wanted.token or _bearer(req)
         org = wanted.requested_org or req.get_header("X-Reactor-Org") or None
-        identity = self._client.resolve(token, None if org is None else OrgRef(org))
+        identity = self._auth.resolve(token, org)
         context = {
             "claims": identity.claims,
             "active_org": identity.org_id,
