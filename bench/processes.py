@@ -29,11 +29,12 @@ def serving(
     command: Sequence[str], port: int, probe: str, *, cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """Run a server; yields its process and the seconds to its first 200, and ends it afterwards."""
+    variables = {**os.environ, **(environ or {})}
+    # pip compiles what it installs; an editable install is compiled by the first run, if that may write.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     log = (Path(cwd or HERE) / f"server-{port}.log").open("wb")
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, **(environ or {})}, stdout=log, stderr=log, start_new_session=True
-    )
+    process = subprocess.Popen(command, cwd=cwd, env=variables, stdout=log, stderr=log, start_new_session=True)
     try:
         yield process, _first_answer(process, port, probe, Path(log.name)) - began
     finally:

@@ -8,7 +8,12 @@ from reactor_kernel.api import Access, Mount, PluginInfo, hookimpl
 from reactor_kernel.apiversion import KERNEL_API
 from reactor_kernel.contracts import (
     ANONYMOUS,
+    CHANGE_EVENTS,
     AuthClient,
+    Change,
+    ChangeFeed,
+    ChangeSignal,
+    ChangeStream,
     Claims,
     Clock,
     CommandContext,
@@ -113,6 +118,7 @@ from reactor_kernel.plugins.info import PluginInfo
 
 __all__ = [
     "ANONYMOUS",
+    "CHANGE_EVENTS",
     "KERNEL_API",
     "Access",
     "Allow",
@@ -120,6 +126,10 @@ __all__ = [
     "BackgroundService",
     "BadRequest",
     "BootError",
+    "Change",
+    "ChangeFeed",
+    "ChangeSignal",
+    "ChangeStream",
     "Claims",
     "ClientInfo",
     "Clock",

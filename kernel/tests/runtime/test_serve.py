@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,43 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(start, engine):
     assert "was killed by signal 9; another is started in 0.0 s" in server.log
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets")
+def test_connections_are_spread_over_the_workers(start, engine):
+    server = start("--engine", engine, "--workers", 2).until_up()
+    eventually(lambda: {server.get("/health").json["pid"] for _ in range(40)} == set(server.worker_pids()))
+    held = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=15) for _ in range(40)]
+    served = Counter()
+    for connection in held:
+        connection.request("GET", "/health")
+        served[json.loads(connection.getresponse().read())["pid"]] += 1
+    for connection in held:
+        connection.close()
+    # A fair coin gives one side fewer than 4 of 40 once in 50 million runs.
+    assert min(served[pid] for pid in server.worker_pids()) >= 4, served
+
+
+def test_no_connection_waits_for_a_worker_that_left(start):
+    server = start("--workers", 2, "--drain", 60).until_up()
+    eventually(lambda: {server.get("/health").json["pid"] for _ in range(40)} == set(server.worker_pids()))
+    sock = begin_slow(server, 5)
+    busy = eventually(lambda: {server.get("/health").json["pid"] for _ in range(20)} and server.worker_pids())
+    for pid in busy[:1]:
+        os.kill(pid, signal.SIGTERM)
+    # It drains for five seconds if the slow request is its own; its place is filled only after that.
+    eventually(lambda: f"draining: signal {signal.SIGTERM.value}" in server.log)
+    eventually(lambda: {server.get("/health").json["pid"] for _ in range(20)} == {busy[1]})
+    for _ in range(20):
+        assert server.get("/health").status == 200
+    assert b'"slept"' in rest(sock)
+
+
+def test_a_second_server_is_refused_the_port_of_workers(start):
+    server = start("--workers", 2).until_up()
+    eventually(lambda: len({server.get("/health").json["pid"] for _ in range(40)}) == 2)
+    with pytest.raises(BootError, match="already in use"):
+        bind("127.0.0.1", server.port)
 
 
 def test_a_worker_that_is_told_to_end_alone_is_replaced(start):

@@ -4,6 +4,7 @@ A contract is what one plugin implements and others call. Ask for one with `ctx.
 """
 
 from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
+from reactor_kernel.contracts.changes import CHANGE_EVENTS, Change, ChangeFeed, ChangeSignal, ChangeStream
 from reactor_kernel.contracts.commands import (
     CommandContext,
     CommandFailure,
@@ -30,7 +31,12 @@ from reactor_kernel.contracts.runtime import (
 
 __all__ = [
     "ANONYMOUS",
+    "CHANGE_EVENTS",
     "AuthClient",
+    "Change",
+    "ChangeFeed",
+    "ChangeSignal",
+    "ChangeStream",
     "Claims",
     "Clock",
     "CommandContext",

@@ -47,6 +47,37 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def share(listener: socket.socket) -> socket.socket:
+    """Return a socket that keeps `listener`'s address without listening, and lets `beside` open more there.
+
+    Only on Linux, whose SO_REUSEPORT spreads new connections over all that listen. It is set on an address that is held
+    already, so that it lets nobody in who did not get the address the strict way first.
+
+    Raises:
+        OSError: the system does not do it.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    holder = beside(listener)
+    # A strict bind by somebody else is refused also while nobody listens.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return holder
+
+
+def beside(holder: socket.socket) -> socket.socket:
+    """Return one more socket on the address, bound and not yet listening: it takes connections from `listen` on."""
+    second = socket.socket(holder.family, holder.type, holder.proto)
+    try:
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if holder.family == socket.AF_INET6:
+            second.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        second.bind(holder.getsockname())
+    except OSError:
+        second.close()
+        raise
+    return second
+
+
 def _refused(error: OSError, shown: str, port: int) -> BootError:
     if error.errno == errno.EADDRINUSE:
         holder = _holder(port)

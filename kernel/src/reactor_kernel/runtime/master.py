@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import NoReturn
 
 from reactor_kernel.errors import BootError, ExitCode
 from reactor_kernel.runtime import serve
+from reactor_kernel.runtime.binding import BACKLOG, beside, share
 from reactor_kernel.runtime.signals import ENDING, SignalPipe, wait_readable
 
 LOG = logging.getLogger("reactor_kernel.serve")
@@ -52,6 +54,8 @@ class Master:
         self.draining_since: float | None = None
         self.exit_code = ExitCode.OK
         self._ever_ready = False
+        self._holder = _shared(target.listener)
+        self._first_taken = False
 
     def request_shutdown(self) -> None:
         """Drain all workers and end."""
@@ -107,6 +111,10 @@ class Master:
             os.close(control_reader)
             self._become_worker(worker, control_writer)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+        if self._holder is not None and not self._first_taken:
+            # It is that worker's from here on, and ends with it: no connection waits for a process that is gone.
+            self._first_taken = True
+            self.target.listener.close()
         os.close(control_writer)
         os.set_blocking(control_reader, False)
         worker.pid, worker.control = pid, control_reader
@@ -122,6 +130,7 @@ class Master:
             for other in self.workers:
                 if other.control is not None:
                     os.close(other.control)
+            listener = self._own_socket()
             serve._serving[:] = [lambda: _write(control, _SHUTDOWN)]
             # A terminal sends SIGINT to the whole group; what it means is the master's to say, once, by SIGTERM.
             pipe = SignalPipe((signal.SIGTERM,), ignored=(signal.SIGINT, signal.SIGHUP))
@@ -133,7 +142,7 @@ class Master:
                 pipe,
                 second_signal_ends=False,
                 orphaned=self._alive_reader,
-                on_ready=lambda: _write(control, _READY),
+                on_ready=lambda: self._ready(listener, control),
             )
             code = ExitCode.OK
         except BootError as error:
@@ -145,6 +154,21 @@ class Master:
             logging.shutdown()
             # Not sys.exit: handlers registered by the master before the fork are not the worker's to run.
             serve.leave(code)
+
+    def _own_socket(self) -> socket.socket:
+        """Return the socket this worker accepts on; on one that all share, whoever wakes first would take everything.
+
+        The first worker goes on with the one that was opened before it, because connections may wait there.
+        """
+        if self._holder is not None:
+            if self._first_taken:
+                self.target.listener = beside(self._holder)
+            self._holder.close()
+        return self.target.listener
+
+    def _ready(self, listener: socket.socket, control: int) -> None:
+        listener.listen(BACKLOG)
+        _write(control, _READY)
 
     # -- watching ---------------------------------------------------------------------------------------------------
 
@@ -175,6 +199,8 @@ class Master:
         self.draining_since = time.monotonic()
         # While this copy is open, connections would still be queued with nobody left to accept them.
         self.target.listener.close()
+        if self._holder is not None:
+            self._holder.close()
         for worker in self.workers:
             if worker.pid is not None:
                 os.kill(worker.pid, signal.SIGTERM)
@@ -251,6 +277,17 @@ class Master:
                 os.kill(worker.pid, signal.SIGKILL)
                 os.waitpid(worker.pid, 0)
                 worker.pid = None
+
+
+def _shared(listener: socket.socket) -> socket.socket | None:
+    """Let each worker listen with a socket of its own, where the system spreads connections over them."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return share(listener)
+    except OSError as error:
+        LOG.warning("the workers share one socket, because SO_REUSEPORT is refused: %s", error)
+        return None
 
 
 def _ended(pid: int) -> int | None:

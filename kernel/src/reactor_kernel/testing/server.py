@@ -25,13 +25,18 @@ class LiveServer:
 
 
 @contextmanager
-def live(kernel: Kernel, *, engine: ServerEngine | None = None, services: bool = True) -> Iterator[LiveServer]:
-    """Serve `kernel` on a free port of 127.0.0.1 in a thread for the block; by default with its background services."""
+def live(
+    kernel: Kernel, *, engine: ServerEngine | None = None, services: bool = True, port: int = 0
+) -> Iterator[LiveServer]:
+    """Serve `kernel` on a free port of 127.0.0.1 in a thread for the block; by default with its background services.
+
+    `port` is for kernels that must know their address before; see `free_port`.
+    """
     from reactor_kernel.kernel import Stage
     from reactor_kernel.runtime.engines import WAITRESS
 
     kernel.boot(Stage.STARTED if services else Stage.MIGRATED)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    listener = socket.create_server(("127.0.0.1", port), backlog=128)
     stop = threading.Event()
     config = kernel.config.server
     asked = ServeRequest(

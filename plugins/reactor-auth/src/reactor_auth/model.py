@@ -52,12 +52,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user behind a request, and the session its token belongs to; `bounds` where it may do less than the user."""
+    """The user behind a request, and the session its token belongs to; `bounds` where it may do less than the user.
+
+    Somebody on the pages of this server has no session but a browser that signed in: `browser_id`.
+    """
 
     user_id: UUID
     session_id: UUID | None
     origin: Origin
     bounds: Bounds | None = None
+    browser_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

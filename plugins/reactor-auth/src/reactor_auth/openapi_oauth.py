@@ -42,6 +42,12 @@ def _body(schema: Json, *kinds: str) -> Json:
     return {"required": True, "content": {kind: {"schema": schema} for kind in kinds or ("application/json",)}}
 
 
+def _form(*fields: str) -> Json:
+    """Describe the form of a page: hidden fields that it was given, and what a person fills in."""
+    steps = ("step", "csrf", "email", "password", "code", "ceremony", "credential")
+    return _body({"type": "object", "properties": dict.fromkeys((*steps, *fields), _TEXT)}, _FORM)
+
+
 def _query(*names: str) -> list[Json]:
     return [{"name": name, "in": "query", "required": False, "schema": _TEXT} for name in names]
 
@@ -104,7 +110,7 @@ PATHS: dict[str, Json] = {
                 "429": _page("The form again: too many attempts"),
             },
             public=True,
-            requestBody=_body({"type": "object"}, _FORM),
+            requestBody=_form("decision", "scopes", *_AUTHORIZE[:11]),
         ),
     },
     "/device/code": {"post": _client_call("Ask for the codes of a device", _json(_ref("AuthDeviceCodes")), "scope")},
@@ -123,7 +129,28 @@ PATHS: dict[str, Json] = {
                 **_refused(400, 401, 403, 429),
             },
             public=True,
-            requestBody=_body({"type": "object"}, _FORM),
+            requestBody=_form("user_code", "decision"),
+        ),
+    },
+    "/account": {
+        "get": _operation(
+            "The page where somebody adds and removes second factors",
+            {"200": _page("The account, or a form: sign-in or second factor")},
+            public=True,
+        ),
+        "post": _operation(
+            "Take a form of the account page",
+            {
+                "200": _page("The account, or the next form"),
+                "400": _page("The account, with what is wrong"),
+                "401": _page("The form again: wrong password, code or passkey"),
+                "403": _page("The form again: it came from elsewhere, or a second factor must be shown anew"),
+                "404": _page("No such second factor"),
+                "409": _page("The account, with what is in the way"),
+                "429": _page("The form again: too many attempts"),
+            },
+            public=True,
+            requestBody=_form("factor_id", "name"),
         ),
     },
     "/introspect": {
@@ -152,7 +179,7 @@ PATHS: dict[str, Json] = {
         ),
         "post": _operation(
             "Register an OAuth client",
-            {"201": _json(_SECRET), **_refused(400, 401, 403, 404)},
+            {"201": _json(_SECRET), **_refused(400, 401, 403, 404, 409)},
             requestBody=_body(_ref("AuthOAuthClientCreate")),
         ),
     },

@@ -36,7 +36,7 @@ class Provider:
     def registry(self) -> ClientRegistry:
         """Clients as their organisations see them."""
         auth = self._auth
-        return ClientRegistry(auth.db, auth.clock, auth.audit, auth.changes)
+        return ClientRegistry(auth.db, auth.clock, auth.audit, auth.changes, auth.sessions)
 
     @cached_property
     def factors(self) -> SecondFactor:
@@ -48,7 +48,15 @@ class Provider:
         """Browsers that signed in."""
         auth = self._auth
         return Browsers(
-            auth.config, auth.db, auth.clock, auth.accounts, auth.sessions, self.factors, auth.limiter, auth.audit
+            auth.config,
+            auth.db,
+            auth.clock,
+            auth.accounts,
+            auth.sessions,
+            self.factors,
+            auth.limiter,
+            auth.audit,
+            auth.passkey_proofs,
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from reactor_auth.tables import metadata, sessions, users
+from reactor_auth.tables_oauth import browser_sessions
 
 _INSTANT = DateTime(timezone=True)
 
@@ -78,9 +79,10 @@ webauthn_challenges = Table(
         ),
         nullable=False,
     ),
-    # Whose ceremony it is and in which session; both NULL for a sign-in, whose user is not known yet.
+    # Whose ceremony it is, and in which session or browser; all NULL for a sign-in, whose user is not known yet.
     Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE")),
     Column("session_id", Uuid, ForeignKey(sessions.c.id, ondelete="CASCADE")),
+    Column("browser_id", Uuid, ForeignKey(browser_sessions.c.id, ondelete="CASCADE")),
     Column("challenge", LargeBinary, nullable=False),
     # What the new passkey is to be called.
     Column("name", Text),
@@ -90,4 +92,5 @@ webauthn_challenges = Table(
 )
 Index("webauthn_challenges_user_id_idx", webauthn_challenges.c.user_id)
 Index("webauthn_challenges_session_id_idx", webauthn_challenges.c.session_id)
+Index("webauthn_challenges_browser_id_idx", webauthn_challenges.c.browser_id)
 Index("webauthn_challenges_expires_at_idx", webauthn_challenges.c.expires_at)

@@ -6,10 +6,9 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from reactor_kernel.testing.project import ADMIN_TOKEN
+from fuzz_requests import CALLBACK, CHALLENGE, INTERNAL_SECRET
 
-INTERNAL_SECRET = "internal-secret-0123456789abcdefghijklmnop"
-CALLBACK = "http://localhost:7777/callback"
+from reactor_kernel.testing.project import ADMIN_TOKEN
 
 
 @dataclass
@@ -82,7 +81,7 @@ class Stages:
                 "client_secret": [client.get("client_secret", "none")],
                 "factor_id": [factor["id"]],
                 "session_id": [session["id"]],
-                "provider": ["google", "github", "acme"],
+                "provider": ["plain", "google", "acme"],
                 "email": [f"owner{number}@example.com", f"new{number}@example.com", f"guest{number}@example.com"],
                 "password": ["correct horse"],
                 "current_password": ["correct horse"],
@@ -94,7 +93,7 @@ class Stages:
                 "user_code": [device["user_code"]],
                 "redirect_uri": [CALLBACK],
                 "redirect_uris": [[CALLBACK]],
-                "code_challenge": ["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"],
+                "code_challenge": [CHALLENGE],
                 "code_challenge_method": ["S256"],
                 "response_type": ["code"],
                 "permissions": [["data:read", "*"]],

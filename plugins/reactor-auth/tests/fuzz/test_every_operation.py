@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +25,8 @@ from schemathesis.generation import GenerationMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fuzz_stage import INTERNAL_SECRET, Stages
+from fuzz_requests import INTERNAL_SECRET, READY, Ready, World
+from fuzz_stage import Stages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -79,6 +81,7 @@ RFC_SHAPED = ("/auth/v1/token", "/auth/v1/device/code", "/auth/v1/introspect", "
 PAGES = (
     "/auth/v1/authorize",
     "/auth/v1/device",
+    "/auth/v1/account",
     "/auth/v1/logout",
     "/auth/v1/verify",
     "/auth/v1/reset",
@@ -90,6 +93,18 @@ PAGES = (
 def auth_config(auth_config: dict[str, Any]) -> dict[str, Any]:
     auth_config["limits"]["social_per_address"] = 0
     auth_config["internal_secret"] = INTERNAL_SECRET
+    # A name, because passkeys do not work under an IP address.
+    auth_config["public_url"] = "http://localhost:8000"
+    auth_config["social"] = {
+        "plain": {
+            "client_id": "reactor",
+            "authorize_url": "https://plain.example.com/authorize",
+            # Nobody listens there.
+            "token_url": "http://127.0.0.1:9/token",
+            "userinfo_url": "http://127.0.0.1:9/userinfo",
+        }
+    }
+    auth_config["redirect_allow_list"] = ["http://localhost:7777/callback"]
     return auth_config
 
 
@@ -99,11 +114,13 @@ def requests_for(operation: Any) -> st.SearchStrategy[Any]:
     if operation.body or operation.query:
         cases.append(operation.as_strategy(GenerationMode.NEGATIVE))
     likely = "admin" if "/_admin/" in operation.path else "internal" if "_internal" in operation.path else "user"
+    ways = ["as it is", "true", "true", "true", "known", "known", "hostile", "hostile", "raw"]
     return st.tuples(
         st.one_of(cases),
         st.sampled_from(["anonymous", "user", "member", "key", "admin", "internal", *[likely] * 4]),
         st.sampled_from(["application/json", "text/html", "*/*"]),
-        st.sampled_from(["as it is", "true", "true", "true", "known", "known", "hostile", "hostile", "raw"]),
+        # Where a whole request is known that succeeds, one value of it is spoilt.
+        st.sampled_from([*ways, *["spoilt"] * 4 * (operation.label in READY)]),
         st.randoms(use_true_random=False),
     )
 
@@ -140,6 +157,34 @@ def change(case: Any, how: str, known: dict[str, list[Any]], random: Any) -> Non
             elif spoilt and random.random() < 0.4:
                 in_json = values is case.body and case.media_type == "application/json"
                 values[name] = random.choice(HOSTILE if in_json else ENCODABLE)
+
+
+def prepare(case: Any, ready: Ready) -> None:
+    """Make a case a request that succeeds."""
+    case.path_parameters, case.query = ready.path, ready.query
+    case.body = NOT_SET if ready.body is None else ready.body
+    case.media_type = None if ready.body is None else ready.media_type
+
+
+def spoil(ready: Ready, random: Any) -> None:
+    """Put something hostile in the place of one value, or leave that one out."""
+    places = [(part, name) for part in (ready.path, ready.query, ready.body or {}) for name in part]
+    if not places:
+        return
+    part, name = random.choice(places)
+    if part is ready.path:
+        part[name] = requests.utils.quote(str(random.choice(ENCODABLE[:-4])), "")
+    elif random.random() < 0.2:
+        del part[name]
+    elif isinstance(part[name], dict) and part[name] and random.random() < 0.7:
+        # Within a passkey's answer.
+        inner = part[name]
+        name = random.choice(sorted(inner))
+        deeper = inner[name] if isinstance(inner[name], dict) and inner[name] else inner
+        deeper[random.choice(sorted(deeper))] = random.choice(HOSTILE)
+    else:
+        in_json = part is ready.body and ready.media_type == "application/json"
+        part[name] = random.choice(HOSTILE if in_json else ENCODABLE)
 
 
 def declared(operation: Any, media_type: str | None) -> list[str]:
@@ -250,42 +295,59 @@ def test_nothing_makes_a_5xx_or_a_refusal_that_is_no_envelope(live_server, api):
     operations = [op for op in operations if op.path.startswith(("/auth/", "/_ops/", "/_internal/", "/.well-known/"))]
     assert len(operations) > 100
     strategies = [(operation, requests_for(operation)) for operation in operations]
-    stages = Stages(api)
+    labels = {operation.label for operation in operations}
+    assert set(READY) <= labels, set(READY) - labels
+    stages, world = Stages(api), World(api)
     found: dict[tuple[str, str], str] = {}
     statuses: dict[str, dict[int, int]] = {}
     seconds = float(os.environ.get("REACTOR_FUZZ_SECONDS", "0"))
     end = time.monotonic() + seconds
     start = time.time_ns() if seconds else 0
     rounds = 0
+    unready: list[str] = []
+
+    def send_one(operation: Any, drawn: Any) -> None:
+        case, caller, accept, how, random = drawn
+        stage = stages.current
+        credentials, raw = stage.callers[caller], None
+        if how in ("ready", "spoilt"):
+            ready = READY[operation.label](world)
+            if how == "spoilt":
+                spoil(ready, random)
+            prepare(case, ready)
+            credentials = ready.headers
+        else:
+            change(case, how, stage.known, random)
+            raw = (random.choice(RAW), random.choice(MEDIA)) if how == "raw" else None
+        request_id = f"fuzz-{uuid4()}"
+        headers = {"X-Request-Id": request_id, "Accept": accept, **credentials}
+        answer = send(base, case, headers, raw)
+        counts = statuses.setdefault(operation.label, {})
+        counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
+        if how == "ready" and answer.status_code >= 400:
+            unready.append(f"{operation.label}: {answer.status_code} {answer.text[:300]}")
+        for fault in faults_of(answer, operation.path, request_id):
+            found.setdefault(
+                (operation.label, fault),
+                f"{operation.label} as {caller}: {fault}\n  sent {case.path_parameters} {repr(case.query)[:600]} "
+                f"{repr(raw or case.body)[:600]} {case.media_type}\n  got {answer.status_code} {answer.text[:300]}",
+            )
+
     while rounds == 0 or time.monotonic() < end:
+        for operation in operations:
+            if operation.label in READY:
+                send_one(operation, (operation.Case(), "anonymous", "*/*", "ready", None))
         for operation, strategy in strategies:
             stages.renew_if_destroyed()
-
-            def one(drawn: Any, operation: Any = operation) -> None:
-                case, caller, accept, how, random = drawn
-                stage = stages.current
-                change(case, how, stage.known, random)
-                raw = (random.choice(RAW), random.choice(MEDIA)) if how == "raw" else None
-                request_id = f"fuzz-{uuid4()}"
-                headers = {"X-Request-Id": request_id, "Accept": accept, **stage.callers[caller]}
-                answer = send(base, case, headers, raw)
-                counts = statuses.setdefault(operation.label, {})
-                counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
-                for fault in faults_of(answer, operation.path, request_id):
-                    found.setdefault(
-                        (operation.label, fault),
-                        f"{operation.label} as {caller}: {fault}\n  sent {case.path_parameters} {repr(case.query)[:600]} "
-                        f"{repr(raw or case.body)[:600]} {case.media_type}\n  got {answer.status_code} {answer.text[:300]}",
-                    )
-
-            drive(strategy, start + rounds, one)
+            drive(strategy, start + rounds, partial(send_one, operation))
         rounds += 1
     tally = {
         "rounds": rounds,
+        "operations": len(operations),
         "stages": stages.built,
         "requests": sum(sum(counts.values()) for counts in statuses.values()),
         "never below 400": sorted(label for label, counts in statuses.items() if min(counts) >= 400),
     }
     print(json.dumps(tally))  # noqa: T201
-    faults = "\n".join(found.values())
+    faults = "\n".join([*found.values(), *dict.fromkeys(unready)])
     assert not faults

@@ -160,6 +160,8 @@ routes(
     Route("POST /authorize", ANYONE, ok="403 page", data=AUTHORIZE),
     Route("GET /device", ANYONE),
     Route("POST /device", ANYONE, ok="403 page", data={"user_code": "BCDF-GHJK"}),
+    Route("GET /account", ANYONE),
+    Route("POST /account", ANYONE, ok="403 page", data={"step": "app"}),
     Route("POST /device/code", ANYONE, data={"client_id": "reactor-cli"}),
     Route("GET /callback", ANYONE, ok="400 invalid_state", params={"state": "x"}),
     Route("GET /callback/{provider}", ANYONE, ok="400 invalid_state", params={"state": "x"}),
@@ -274,6 +276,7 @@ routes(
     Route("GET /users/{user_id}", ADMIN_TOKEN_ONLY),
     Route("PATCH /users/{user_id}", ADMIN_TOKEN_ONLY, json={"metadata": {}}),
     Route("DELETE /users/{user_id}", ADMIN_TOKEN_ONLY),
+    Route("DELETE /users/{user_id}/factors", ADMIN_TOKEN_ONLY),
     Route("GET /users/{user_id}/sessions", ADMIN_TOKEN_ONLY),
     Route("DELETE /users/{user_id}/sessions", ADMIN_TOKEN_ONLY),
     Route("DELETE /users/{user_id}/sessions/{session_id}", ADMIN_TOKEN_ONLY),
@@ -295,6 +298,7 @@ for surface in (AUTH, "/_ops/v1"):
         Route("POST /bootstrap", BOOTSTRAP, json={"email": "mate@example.com"}),
         Route("POST /promote", OPERATORS, json={"email": "mate@example.com"}),
         Route("POST /demote", OPERATORS, ok="404 user_not_found", json={"email": "mate@example.com"}),
+        Route("POST /remove-factors", OPERATORS, json={"email": "mate@example.com"}),
     )
 routes("/_ops/v1", Route("GET /audit", OPERATORS))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import sys
+import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -18,6 +21,7 @@ import pytest
 # The fakes are no package of ours to install; scenario tests reach them the same way.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from fakes.chromium import Chromium
 from fakes.second_factors import begin_app, enrol
 
 __all__ = ["begin_app", "enrol"]
@@ -42,7 +46,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.tags.append((tag, values))
-        self._skipping = tag in ("style", "title")
+        self._skipping = tag in ("style", "title", "script")
         if tag == "form":
             self.forms.append({"action": values["action"], "fields": {}, "inputs": [], "buttons": []})
         elif tag == "input":
@@ -60,7 +64,7 @@ class Page(HTMLParser):
     @property
     def problem(self) -> str:
         """The text of the error summary."""
-        return self.answer.text.split('id="problem">')[1].split("</div>")[0].split(">")[1].split("<")[0]
+        return re.sub(r"<[^>]*>", "", self.answer.text.split('id="problem">')[1].split("</div>")[0])
 
     def form(self, step: str) -> dict[str, Any]:
         [found] = [form for form in self.forms if form["fields"].get("step") == step]
@@ -184,3 +188,35 @@ def register(api: Any, ann: Any) -> Any:
 @pytest.fixture
 def encode() -> Any:
     return urlencode
+
+
+@pytest.fixture
+def tab(tmp_path: Path) -> Iterator[Chromium]:
+    found = Chromium(tmp_path / "profile")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def callback() -> Iterator[tuple[int, list[str]]]:
+    """An application's own server, which notes what it is called with."""
+    calls: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            calls.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<h1>Back</h1>")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port, calls
+    server.shutdown()
+    thread.join()
+    server.server_close()

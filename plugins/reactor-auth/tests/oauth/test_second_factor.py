@@ -59,3 +59,16 @@ def test_the_password_alone_gives_no_code(api, factors, ann, bob, browser, other
     assert other_browser.submit(page, "factor", code="123456").status_code == 401
     other = other_browser.submit(page, "switch")
     assert "code" in sent_back(other_browser.sign_in(other, "bob@example.com"))
+
+
+def test_a_server_under_an_address_offers_no_passkeys(ann, browser, page_of):
+    page = browser.get("/account")
+    assert [form["fields"]["step"] for form in page_of(page).forms] == ["signin", "signup_page"]
+    fields = page_of(page).form("signin")["fields"]
+    unavailable = "Passkeys cannot be used on this server, because its public_url names an IP address."
+    refused = browser.http.post("/auth/v1/account", data={**fields, "step": "passkey"})
+    assert (refused.status_code, page_of(refused).problem) == (401, unavailable)
+    account = browser.sign_in(page)
+    assert "Add a passkey" not in account.text
+    refused = browser.http.post("/auth/v1/account", data={**fields, "step": "new_passkey"})
+    assert (refused.status_code, page_of(refused).problem) == (400, unavailable)

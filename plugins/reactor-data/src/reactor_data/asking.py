@@ -12,7 +12,7 @@ from urllib.parse import quote as percent
 
 from reactor_data.catalog.model import Relation
 from reactor_data.config import DataConfig
-from reactor_data.errors import realtime_unavailable
+from reactor_data.errors import only_get_subscribes
 from reactor_data.pages import Page, page_of
 from reactor_data.preferences import Preferences, parse_preferences
 from reactor_data.query.ast import Parsed
@@ -76,8 +76,8 @@ class Asker:
     def _understand(self, raw: str, prefer: str | None, range_header: str | None, shape: Shape, body: bool) -> Asked:
         preferences = self.preferences(prefer)
         parsed = self.query(raw)
-        if parsed.subscribe is not None:
-            raise realtime_unavailable()
+        if parsed.subscribe not in (None, "", "0", "false"):
+            raise only_get_subscribes()
         page = page_of(
             parsed.limit,
             parsed.offset,

@@ -30,6 +30,13 @@ class DataConfig:
         default="migrations", metadata={"doc": "directory of *.sql migrations, relative to the project root"}
     )
     run_migrations: bool = field(default=True, metadata={"doc": "apply pending migrations at boot"})
+    dialect: str = field(
+        default="postgres",
+        metadata={
+            "doc": "SQL of migrations: all of Postgres, or only the portable subset",
+            "choices": ("postgres", "portable"),
+        },
+    )
     user_schema: str = field(
         default="public",
         metadata={"doc": "the schemas whose relations are exposed, separated by commas; the first is the default"},
@@ -96,6 +103,12 @@ class DataConfig:
     error_verbosity: str = field(
         default="verbose",
         metadata={"doc": "minimal drops details and hints of errors", "choices": ("verbose", "minimal")},
+    )
+    realtime: bool = field(
+        default=True, metadata={"doc": "record changes and let clients subscribe to them; false removes the triggers"}
+    )
+    realtime_retention_secs: int = field(
+        default=3600, metadata={"doc": "seconds for which a subscriber can resume from its last event", "min": 60}
     )
     schema_channel: str = field(
         default="reactor_data", metadata={"doc": "NOTIFY channel on which 'reload schema' refreshes the schema cache"}

@@ -231,14 +231,20 @@ def permission_missing(permission: str, *, anonymous: bool) -> DataError:
     )
 
 
-def realtime_unavailable() -> DataError:
-    """A read asks for events, which nobody serves."""
+def only_get_subscribes() -> DataError:
+    """Something other than GET asks for events."""
     return DataError(
-        426,
-        "realtime_unavailable",
-        "subscribing is not available: this version has no realtime",
-        hint="Read without subscribe=, or poll.",
+        405,
+        "method_not_allowed",
+        "only GET subscribes to changes",
+        pgrst="PGRST117",
+        hint="Send GET with subscribe=1 and Accept: text/event-stream.",
     )
+
+
+def realtime_unavailable(message: str, hint: str) -> DataError:
+    """The table has no realtime."""
+    return DataError(426, "realtime_unavailable", message, hint=hint)
 
 
 def bad_override(what: str) -> DataError:

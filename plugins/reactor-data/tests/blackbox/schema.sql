@@ -113,6 +113,20 @@ create table repairs (
   foreign key (house, number) references halls
 ) with (rls = false);
 
+-- In parts: the whole can be embedded, its parts cannot.
+create table visits (
+  id int,
+  film_id int references films on delete cascade,
+  day date,
+  guests int,
+  primary key (id, day)
+) partition by range (day);
+create table visits_old partition of visits for values from ('2000-01-01') to ('2020-01-01');
+create table visits_new partition of visits for values from ('2020-01-01') to ('2040-01-01');
+alter table visits disable row level security;
+alter table visits_old disable row level security;
+alter table visits_new disable row level security;
+
 -- Views -----------------------------------------------------------------------------------------------------------
 
 create view modern_films as select id, title, year, director_id, studio_id from films where year >= 1990;
@@ -337,7 +351,7 @@ grant execute on all functions in schema annex to reactor_authenticated, reactor
 
 create function fixture.refill() returns void language plpgsql set search_path = public as $refill$
 begin
-  truncate directors, studios, films, screenings, tickets, synopses, posters, actors, castings, towns, deliveries, employees,
+  truncate directors, studios, films, visits, screenings, tickets, synopses, posters, actors, castings, towns, deliveries, employees,
     halls, repairs, samples, spans, articles, words, "odd names", prices, pairs, members, loose, counters, todos, remarks,
     sealed, suggestions, secrets, ledger, plaques, paints, annex.films, annex.shelves restart identity;
   insert into directors values
@@ -355,6 +369,7 @@ begin
     (1, 1, 'Red', '2024-01-01 18:00+00', 100, 80), (2, 1, 'Blue', '2024-01-02 20:00+00', 50, 50),
     (3, 2, 'Red', '2024-01-03 18:00+00', 100, 20), (4, 3, 'Blue', null, 50, 0);
   insert into tickets values (1, 1, 9.50), (2, 1, 12.00), (3, 3, 9.50);
+  insert into visits values (1, 1, '2019-05-05', 30), (2, 1, '2021-06-06', 45), (3, 2, '2022-07-07', 10);
   insert into synopses values (1, 'A dawn.'), (2, 'Northern light.');
   insert into posters values (1, 1, 'alba.png'), (2, 3, 'cinders.png');
   insert into actors values (1, 'Ines'), (2, 'Jon'), (3, 'Kira'), (4, 'Lev');

@@ -19,7 +19,7 @@ alone on a line, response headers and the body. `As: bob` is no header: it says 
 
 What is written must hold, headers that are not written may be anything, and:
 
-* `Name: -` means that the header is absent;
+* `Name: -` means that the header is absent, `Name: <any>` that it is there;
 * no body means an empty body, `...` any body;
 * JSON is compared as JSON, and the keys of objects with their order; `"<any>"` in it stands for any value;
 * of an error (300 and above) only the keys written are compared.
@@ -126,7 +126,9 @@ def _exchanges(lines: list[str], place: str, first: int) -> Iterator[Exchange]:
             if line.strip() and not line.startswith("#"):
                 raise ValueError(f"{place}: {line!r} stands before any request")
         elif headers is not None and not body and (header := _HEADER.match(line)):
-            headers[header.group(1)] = header.group(2)
+            # As a server joins a header that is sent twice.
+            name, value = header.groups()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         elif not current.status and _STATUS.match(line):
             current.content, body = "\n".join(body).strip("\n"), []
             current.status, headers = int(line), current.expected_headers
@@ -141,7 +143,9 @@ def differences(exchange: Exchange, status: int, headers: Any, text: str) -> lis
     found = [] if status == exchange.status else [f"status {status}, expected {exchange.status}"]
     for name, value in exchange.expected_headers.items():
         actual = headers.get(name, "-")
-        if value != "<any>" and actual != value:
+        if value == "<any>" and actual == "-":
+            found.append(f"{name} is absent")
+        elif value not in ("<any>", actual):
             found.append(f"{name}: {actual}, expected {value}")
     if exchange.expected != "..." and not _same_body(exchange, text):
         found.append(f"body {text or 'empty'}, expected {exchange.expected or 'empty'}")

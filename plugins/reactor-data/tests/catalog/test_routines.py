@@ -156,7 +156,7 @@ def test_domains_named_like_media_types_make_handlers(load: Callable[..., Any]) 
     ).current()
     assert schema.handlers == {
         ("notes", "text/html"): MediaHandler("text/html", "public.html", "notes"),
-        (None, "image/png"): MediaHandler("image/png", "public.picture"),
+        (None, "image/png"): MediaHandler("image/png", "public.picture", binary=True),
     }
     assert (schema.functions["logo"][0].media, schema.functions["logo"][0].base) == ("image/png", "bytea")
     assert schema.functions["any_file"][0].media == "*/*"

@@ -18,6 +18,9 @@ create function old_tracks(albums) returns setof tracks rows 3 language sql stab
 create function seller(sales) returns setof people rows 1 language sql stable as
   $$ select * from people where id = $1.seller_id $$;
 
+create function bands() returns setof artists language sql stable as $$ select * from artists $$;
+create function a_band() returns artists language sql volatile as $$ select * from artists where id = 1 $$;
+
 create domain colour as int;
 create function colour_to_json(colour) returns json language sql immutable as
   $$ select to_json('#' || lpad(to_hex($1::int), 6, '0')) $$;
@@ -71,6 +74,11 @@ COMPUTED_FIELDS: dict[str, Any] = {
     "sales?select=id,seller(name),...seller(pay)&order=seller(pay).desc.nullslast,id&limit=1": [
         {"id": 1, "seller": {"name": "Lee"}, "pay": 40}
     ],
+    # of what a function returns
+    "rpc/bands?select=shout,latest_album(title),compatriots(shout)&id=eq.2": [
+        {"shout": "BEATLES", "latest_album": {"title": "Help!"}, "compatriots": [{"shout": "CURE"}]}
+    ],
+    "rpc/bands?select=name&shout=eq.CURE&order=shout": [{"name": "Cure"}],
     # a computed relationship leads on by those of its target
     "artists?select=latest_album(title,tracks(title))&id=eq.2": [
         {"latest_album": {"title": "Help!", "tracks": [{"title": "Yesterday"}]}}
@@ -85,6 +93,14 @@ def test_computed_fields_are_selected_filtered_and_ordered_by(shop: Any, theirs:
         assert not theirs(answer.text), (query, answer.text)
         found[query] = answer.json() if answer.status_code == 200 else answer.text
     assert found == COMPUTED_FIELDS
+
+
+def test_one_row_of_a_function_has_computed_fields(shop: Any) -> None:
+    answer = shop.call("POST", "rpc/a_band?select=shout,latest_album(title),...latest_album(year)", body={})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"shout": "ABBA", "latest_album": {"title": "Voulez-Vous"}, "year": 1979},
+    )
 
 
 def test_a_star_has_no_computed_fields(shop: Any) -> None:

@@ -238,6 +238,10 @@ CONDITIONS: dict[str, list[str]] = {
         "Beatles"
     ],
     "artists?select=name,albums()&albums=not.is.null&albums.offset=1": ["Abba"],
+    "artists?select=name,albums()&albums=is.null&albums.limit=0": ["Abba", "Beatles", "Cure", "Dub"],
+    "artists?select=name,albums()&albums=is.null&albums.limit=2": ["Dub"],
+    "artists?select=name,albums!inner(title)&albums.limit=0": [],
+    "artists?select=name,albums!inner(title)&albums.limit=1&albums.year=gt.1970": ["Abba", "Cure"],
     "artists?select=name,latest_album()&latest_album=is.null": ["Dub"],
     "artists?select=name,...albums!inner(title)&albums.year=gt.1990": ["Cure"],
     # A column of the same name is filtered as a column, unless for null.
@@ -387,6 +391,29 @@ def test_a_spread_star_is_every_column(shop: Any) -> None:
         "org_id": [shop.org_id, shop.org_id],
         "place": [1, 2],
     }
+
+
+CALLS: dict[str, Any] = {
+    "rpc/hits?shortest=200&select=title,albums(title,artists(name))&order=albums(title),id": [
+        {"title": "Dancing Queen", "albums": {"title": "Arrival", "artists": {"name": "Abba"}}},
+        {"title": "Chiquitita", "albums": {"title": "Voulez-Vous", "artists": {"name": "Abba"}}},
+        {"title": "High", "albums": {"title": "Wish", "artists": {"name": "Cure"}}},
+    ],
+    "rpc/hits?shortest=1&select=title,playlists!inner(name)&playlists.order=name&order=seconds.desc": [
+        {"title": "Chiquitita", "playlists": names("party")},
+        {"title": "Dancing Queen", "playlists": names("calm", "party")},
+        {"title": "Yesterday", "playlists": names("calm")},
+    ],
+    "rpc/hits?shortest=1&select=title,details()&details=not.is.null&order=id": titles("Dancing Queen", "Yesterday"),
+    "rpc/hits?shortest=100&select=title,...albums(album:title)&title=like.T*": [{"title": "Tiger", "album": "Arrival"}],
+    "rpc/hits?shortest=100&select=count": [{"count": 5}],
+}
+
+
+def test_what_a_function_returns_has_the_embeds_of_its_relation(answers: Any, shop: Any) -> None:
+    assert answers(CALLS) == CALLS
+    counted = shop.call("GET", "rpc/hits?shortest=1&select=id,playlists!inner()&order=id&limit=1", Prefer="count=exact")
+    assert (counted.status_code, counted.headers["Content-Range"]) == (206, "0-0/3")
 
 
 def test_max_limit_caps_every_to_many_embed(wire: Any, two_orgs: Any, stock: Any) -> None:

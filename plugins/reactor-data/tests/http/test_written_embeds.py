@@ -124,9 +124,27 @@ def test_an_inner_embed_shapes_the_representation_and_not_the_change(shop: Any, 
         "PATCH", "artists?select=name,albums!inner(title)&albums.year=gt.1990&id=gt.0", body={"country": "YY"}, **SHOWN
     )
     assert answer.json() == [{"name": "Cure", "albums": [{"title": "Wish"}]}]
+    assert answer.headers["Content-Range"] == "0-3/*"
     assert rows("select count(*) from artists where country = 'YY'") == [("4",)]
+    # Nor does it hide how many are affected, or that there is not the one row to show.
+    limited = shop.call(
+        "PATCH",
+        "artists?select=name,albums!inner()&albums.year=gt.1990&id=gt.0",
+        body={"country": "ZZ"},
+        Prefer="return=representation,handling=strict,max-affected=1",
+    )
+    assert (limited.status_code, limited.json()["code"]) == (400, "PGRST124")
+    singular = shop.call(
+        "PATCH",
+        "artists?select=name,albums!inner()&id=eq.4",
+        body={"country": "ZZ"},
+        Accept="application/vnd.pgrst.object+json",
+        **SHOWN,
+    )
+    assert (singular.status_code, singular.json()["code"]) == (406, "PGRST116")
+    assert rows("select count(*) from artists where country = 'ZZ'") == [("0",)]
     assert rows(
-        "select row_count from _reactor_data.audit_events where event_type = 'rows.update' order by ts desc limit 1"
+        "select row_count from _reactor_data.audit_events where event_type = 'rows.update' order by ts limit 1"
     ) == [("4",)]
 
 

@@ -400,3 +400,14 @@ def test_every_exposed_schema_gets_the_default_grants(lab: Any) -> None:
     assert lab.rows(
         "select has_schema_privilege('reactor_authenticated', n, 'usage')::text from unnest('{v2,v3}'::text[]) n"
     ) == [("true",), ("false",)]
+
+
+@pytest.mark.parametrize("key", ["authenticated", "service"])
+def test_a_role_that_callers_do_not_run_as_is_refused(lab: Any, key: str) -> None:
+    if key == "service" and not lab.service_roles:
+        pytest.skip("services run as the tables' owner here")
+    with pytest.raises(MigrationFailed) as raised:
+        lab.apply(**{f"{key}_role": "somebody"})
+    callers = {"authenticated": "users", "service": "services"}[key]
+    assert raised.value.message == f"[data] {key}_role is 'somebody', but {callers} run as 'reactor_{key}'"
+    lab.apply(**{f"{key}_role": f"reactor_{key}"})

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from reactor_auth.assembly import Auth
 from reactor_auth.http import render
 from reactor_auth.http.browser_forms import EXPIRED_FORM, BrowserForms, form_of, query_of
+from reactor_auth.http.sign_in_pages import SignInPages
 from reactor_auth.http.sign_in_steps import SignInSteps
 from reactor_auth.http.social_routes import begin_social
 from reactor_auth.oauth_errors import CannotRedirect, RefusedRequest
@@ -133,7 +134,7 @@ class Visit:
     def _fields(self) -> dict[str, str]:
         return {**self._carried, **self._forms.csrf(self._req, self._resp)}
 
-    def _advance(self, cookie: str | None, page: SignInSteps.Pages, *, signed_in: bool) -> None:
+    def _advance(self, cookie: str | None, page: SignInPages, *, signed_in: bool) -> None:
         """Show what is still missing, or answer with a code."""
         request, authorizations = self._request, self._auth.provider.authorizations
         silent = "none" in request.prompts
@@ -147,7 +148,7 @@ class Visit:
             if silent:
                 self._refuse("interaction_required", "the user must show a second factor")
             else:
-                page.second_factor(browser.email)
+                page.second_factor(browser)
         elif authorizations.must_consent(request, browser.sign_in.user_id):
             if silent:
                 self._refuse("consent_required", "the user must agree")
@@ -169,7 +170,7 @@ class Visit:
         title = f"Allow {request.client.name}?"
         self._forms.page(self._resp, title, body, targets=(request.redirect_uri,))
 
-    def _decide(self, cookie: str | None, page: SignInSteps.Pages, allowed: bool) -> None:
+    def _decide(self, cookie: str | None, page: SignInPages, allowed: bool) -> None:
         browser, owed = self._auth.provider.browsers.find(cookie)
         if browser is None or owed:
             self._advance(cookie, page, signed_in=False)
@@ -181,11 +182,13 @@ class Visit:
     def _finish(self, cookie: str | None, *, consented: bool) -> None:
         provider = self._auth.provider
         browser, owed = provider.browsers.find(cookie)
-        if browser is None or owed:
-            self._refuse("access_denied", "the user signed out meanwhile")
+        code = None
+        if browser is not None and not owed:
+            origin = render.origin_of(self._req)
+            code = provider.authorizations.issue(self._request, browser, origin, consented=consented)
+        if code is None:
+            self._refuse("access_denied", "the user signed out, or withdrew the consent, meanwhile")
             return
-        origin = render.origin_of(self._req)
-        code = provider.authorizations.issue(self._request, browser.sign_in, origin, consented=consented)
         answer = {"code": code, "state": self._request.state, "iss": self._resource._iss}
         self._forms.send(self._resp, self._request.redirect_uri, answer)
 

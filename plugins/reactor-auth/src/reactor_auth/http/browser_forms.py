@@ -69,9 +69,10 @@ class BrowserForms:
         *,
         status: str = "200 OK",
         targets: Iterable[str] = (),
+        script: str | None = None,
     ) -> None:
-        """Answer with a page; `targets` are where its form may lead besides here."""
-        self._auth.pages.answer(resp, title, body, status=status, form_targets=targets)
+        """Answer with a page; `targets` are where its form may lead besides here, `script` is what it may run."""
+        self._auth.pages.answer(resp, title, body, status=status, form_targets=targets, script=script)
 
     def refuse(self, resp: falcon.Response, problem: CannotRedirect) -> None:
         """Say on a page why the browser is sent nowhere."""

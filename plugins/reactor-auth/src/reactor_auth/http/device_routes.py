@@ -9,6 +9,7 @@ from reactor_auth.errors import TooManyAttempts
 from reactor_auth.http import render
 from reactor_auth.http.browser_forms import EXPIRED_FORM, BrowserForms, form_of, query_of
 from reactor_auth.http.client_authentication import client_of, params_of, rfc_shaped
+from reactor_auth.http.sign_in_pages import SignInPages
 from reactor_auth.http.sign_in_steps import SignInSteps
 from reactor_auth.oauth_errors import CannotRedirect
 from reactor_auth.oauth_model import Browser
@@ -87,7 +88,7 @@ class DeviceResource:
         if done is not None:
             self._ask(req, resp, done.cookie, code)
 
-    def _pages(self, req: falcon.Request, resp: falcon.Response, code: str) -> SignInSteps.Pages:
+    def _pages(self, req: falcon.Request, resp: falcon.Response, code: str) -> SignInPages:
         def fields() -> dict[str, str]:
             return {"user_code": code, **self._forms.csrf(req, resp)}
 
@@ -100,7 +101,7 @@ class DeviceResource:
         if browser is None:
             page.sign_in()
         elif owed:
-            page.second_factor(browser.email)
+            page.second_factor(browser)
         else:
             self._ask_code(req, resp, browser, code)
 
@@ -125,7 +126,7 @@ class DeviceResource:
         approved = fields.get("decision") == "allow"
         try:
             if fields["step"] == "decide":
-                decided = devices.decide(code, browser.sign_in, origin, approved=approved)
+                decided = devices.decide(code, browser, origin, approved=approved)
                 request = None
             else:
                 decided = False

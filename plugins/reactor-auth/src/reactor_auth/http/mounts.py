@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reactor_auth.assembly import Auth
 from reactor_auth.http import (
+    account_pages,
     account_routes,
     api_key_routes,
     audit_routes,
@@ -45,6 +46,7 @@ def operator_mounts(auth: Auth) -> Iterator[Mount]:
         "/operators/bootstrap": operator_routes.OperatorBootstrapResource(auth),
         "/operators/promote": operator_routes.OperatorPromoteResource(auth),
         "/operators/demote": operator_routes.OperatorDemoteResource(auth),
+        "/operators/remove-factors": operator_routes.OperatorRemoveFactorsResource(auth),
     }
     for path, resource in resources.items():
         for prefix in (auth.prefix, OPS_PREFIX):
@@ -96,6 +98,7 @@ def mounts(auth: Auth) -> Iterator[Mount]:
         "/.well-known/openid-configuration": discovery,
         "/authorize": authorize_routes.AuthorizeResource(auth),
         "/device": device_routes.DeviceResource(auth),
+        "/account": account_pages.AccountResource(auth),
         "/device/code": device_routes.DeviceCodeResource(auth),
         "/introspect": openid_routes.IntrospectResource(auth),
         "/revoke": openid_routes.RevokeResource(auth),

@@ -13,9 +13,9 @@ def hidden(fields: Mapping[str, str]) -> str:
     )
 
 
-def form(action: str, fields: Mapping[str, str], *parts: str) -> str:
-    """Return a form that is posted; `parts` are HTML."""
-    return f'<form method="post" action="{escape(action)}">\n{hidden(fields)}{chr(10).join(parts)}\n</form>'
+def form(action: str, fields: Mapping[str, str], *parts: str, extra: str = "") -> str:
+    """Return a form that is posted; `parts` are HTML, `extra` are attributes."""
+    return f'<form method="post" action="{escape(action)}"{extra}>\n{hidden(fields)}{chr(10).join(parts)}\n</form>'
 
 
 def problem(text: str | None, field: str | None = None) -> str:
@@ -35,15 +35,17 @@ def field(
     value: str = "",
     wrong: bool = False,
     first: bool = False,
+    required: bool = True,
     extra: str = "",
 ) -> str:
     """Return a labelled input. `wrong` marks it, `first` gives it the focus; `extra` are attributes."""
     marks = ' aria-invalid="true" aria-describedby="problem"' if wrong else ""
     focus = " autofocus" if first else ""
+    needed = "required" if required else ""
     return (
         f'<label for="{name}">{escape(label)}</label>\n'
         f'<input id="{name}" name="{name}" type="{kind}" autocomplete="{autocomplete}" value="{escape(value)}" '
-        f"required{marks}{focus}{extra}>"
+        f"{needed}{marks}{focus}{extra}>"
     )
 
 
@@ -60,15 +62,18 @@ def code_field(name: str, label: str, *, wrong: bool = False, numeric: bool = Tr
     )
 
 
-def button(label: str, *, name: str | None = None, value: str = "", secondary: bool = False) -> str:
-    """Return a button that submits the form."""
+def button(
+    label: str, *, name: str | None = None, value: str = "", secondary: bool = False, spoken: str | None = None
+) -> str:
+    """Return a button that submits the form; `spoken` is read out where `label` alone would not say enough."""
     named = "" if name is None else f' name="{name}" value="{escape(value)}"'
     kind = ' class="secondary"' if secondary else ""
     # A secondary choice needs no filled-in fields.
     free = " formnovalidate" if secondary else ""
-    return f'<button type="submit"{named}{kind}{free}>{escape(label)}</button>'
+    read = "" if spoken is None else f' aria-label="{escape(spoken)}"'
+    return f'<button type="submit"{named}{kind}{free}{read}>{escape(label)}</button>'
 
 
-def listed(items: Iterable[str]) -> str:
-    """Return a list of texts."""
-    return "<ul>\n" + "".join(f"<li>{escape(item)}</li>\n" for item in items) + "</ul>"
+def listed(items: Iterable[str], *, extra: str = "") -> str:
+    """Return a list of texts; `extra` are attributes."""
+    return f"<ul{extra}>\n" + "".join(f"<li>{escape(item)}</li>\n" for item in items) + "</ul>"

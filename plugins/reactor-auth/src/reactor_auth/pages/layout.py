@@ -26,7 +26,9 @@ header{margin-bottom:1rem}
 header img{max-height:40px;max-width:100%}
 header p{margin:0;font-weight:600;color:var(--muted)}
 h1{font-size:1.4rem;line-height:1.25;margin:0 0 .75rem}
+h2{font-size:1.1rem;line-height:1.25;margin:1rem 0 .5rem}
 p{margin:0 0 1rem}
+svg{display:block;max-width:100%;height:auto;margin:0 auto 1rem}
 label{display:block;font-weight:600;margin:0 0 .25rem}
 input[type=text],input[type=email],input[type=password]{width:100%;font:inherit;padding:.6rem .7rem;color:var(--text);\
 background:var(--field);border:1px solid var(--line);border-radius:8px;margin:0 0 1rem}
@@ -74,36 +76,42 @@ class Layout:
         *,
         status: str = "200 OK",
         form_targets: Iterable[str] = (),
+        script: str | None = None,
     ) -> None:
-        """Answer with a page that no cache keeps, no other page frames and that runs nothing.
+        """Answer with a page that no cache keeps, no other page frames and that runs nothing but `script`.
 
-        `form_targets` are the addresses that a form of the page may end up at, by redirects, besides this server.
+        `form_targets` are the addresses that a form of the page may end up at, by redirects, besides this server;
+        `script` is the text of a script element in `body_html`.
         """
         response.status = status
         response.content_type = "text/html; charset=utf-8"
         response.text = self.page(title, body_html)
-        response.set_header("Content-Security-Policy", self.policy(form_targets))
+        response.set_header("Content-Security-Policy", self.policy(form_targets, script))
         response.set_header("Cache-Control", "no-store")
         # The addresses of these pages carry tokens.
         response.set_header("Referrer-Policy", "no-referrer")
         response.set_header("X-Content-Type-Options", "nosniff")
         response.set_header("X-Frame-Options", "DENY")
 
-    def policy(self, form_targets: Iterable[str] = ()) -> str:
+    def policy(self, form_targets: Iterable[str] = (), script: str | None = None) -> str:
         """Return the Content-Security-Policy of the pages."""
-        import base64
-        import hashlib
-
         config = self._config
-        digest = base64.b64encode(hashlib.sha256(f"\n{self._style}".encode()).digest()).decode()
-        styles = [f"'sha256-{digest}'", *([] if config.css_url is None else [origin(config.css_url)])]
+        styles = [_hash_source(f"\n{self._style}"), *([] if config.css_url is None else [origin(config.css_url)])]
         images = ["'none'"] if config.logo_url is None else [origin(config.logo_url)]
         # Chromium applies form-action to where a form is redirected to as well.
         targets = dict.fromkeys(["'self'", *(_source(target) for target in form_targets)])
         return (
             f"default-src 'none'; style-src {' '.join(styles)}; img-src {' '.join(images)}; "
-            f"form-action {' '.join(targets)}; frame-ancestors 'none'; base-uri 'none'"
+            + ("" if script is None else f"script-src {_hash_source(script)}; ")
+            + f"form-action {' '.join(targets)}; frame-ancestors 'none'; base-uri 'none'"
         )
+
+
+def _hash_source(text: str) -> str:
+    import base64
+    import hashlib
+
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _source(url: str) -> str:

@@ -20,8 +20,9 @@ def sign_in(
     email: str = "",
     wrong: str | None = None,
     sign_up: bool = False,
+    passkeys: bool = False,
 ) -> str:
-    """Ask for e-mail address and password."""
+    """Ask for e-mail address and password; `passkeys` offers to use one instead."""
     return (
         f"<p>{escape(purpose)}</p>\n"
         + problem(wrong, "email" if wrong else None)
@@ -47,6 +48,7 @@ def sign_in(
             ),
             button("Sign in"),
         )
+        + (_passkey(action, fields, "passkey", "Sign in with a passkey") if passkeys else "")
         + (
             form(action, {**fields, "step": "signup_page"}, button("Create an account", secondary=True))
             if sign_up
@@ -88,11 +90,22 @@ def sign_up(
     )
 
 
-def second_factor(action: str, fields: Fields, email: str, *, wrong: str | None = None) -> str:
-    """Ask for a code of the second factor."""
+def second_factor(
+    action: str,
+    fields: Fields,
+    email: str,
+    *,
+    apps: bool = True,
+    passkeys: bool = False,
+    wrong: str | None = None,
+) -> str:
+    """Ask for the second factor; `apps` and `passkeys` say what the account has beside recovery codes."""
+    codes = (
+        "the code of your authenticator app, or one of your recovery codes" if apps else "one of your recovery codes"
+    )
     return (
-        f"<p>Signed in as <strong>{escape(email)}</strong>. Enter the code of your authenticator app, "
-        "or one of your recovery codes.</p>\n"
+        f"<p>Signed in as <strong>{escape(email)}</strong>. "
+        f"{'Use your passkey, or enter' if passkeys else 'Enter'} {codes}.</p>\n"
         + problem(wrong, "code")
         + form(
             action,
@@ -100,6 +113,7 @@ def second_factor(action: str, fields: Fields, email: str, *, wrong: str | None 
             code_field("code", "Code", wrong=wrong is not None),
             button("Continue"),
         )
+        + (_passkey(action, fields, "factor_passkey", "Use a passkey") if passkeys else "")
         + _switch(action, fields)
     )
 
@@ -173,6 +187,10 @@ def sign_out(action: str, fields: Fields, email: str) -> str:
 def said(text: str) -> str:
     """Say something that asks for nothing."""
     return f"<p>{escape(text)}</p>"
+
+
+def _passkey(action: str, fields: Fields, step: str, label: str) -> str:
+    return form(action, {**fields, "step": step}, button(label, secondary=True))
 
 
 def _switch(action: str, fields: Fields) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Delete,
     Insert,
@@ -28,6 +29,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from reactor_auth.tables import memberships, roles, sessions, users
 from reactor_auth.tables_factors import mfa_factors, recovery_codes, webauthn_challenges, webauthn_credentials
+from reactor_auth.tables_oauth import browser_sessions
 
 COLUMNS = (
     mfa_factors.c.id,
@@ -51,13 +53,17 @@ def enrolled(user_id: UUID) -> Select[Any]:
     return select(has_factor(user_id))
 
 
-def standing(user_id: UUID, session_id: UUID | None) -> Select[Any]:
-    """Read whether a user has a second factor, and when one was last verified in a live session of the user."""
-    verified_at = (
-        select(sessions.c.mfa_at)
-        .where(sessions.c.id == session_id, sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
-        .scalar_subquery()
-    )
+def standing(user_id: UUID, session_id: UUID | None, browser_id: UUID | None = None) -> Select[Any]:
+    """Read whether a user has a second factor, and when one was last verified in a live session or browser of the user."""
+    if browser_id is not None:
+        statement = select(browser_sessions.c.mfa_at).where(
+            browser_sessions.c.id == browser_id, browser_sessions.c.user_id == user_id
+        )
+    else:
+        statement = select(sessions.c.mfa_at).where(
+            sessions.c.id == session_id, sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None)
+        )
+    verified_at = statement.scalar_subquery()
     return select(has_factor(user_id).label("enrolled"), verified_at.label("mfa_at"))
 
 
@@ -169,18 +175,35 @@ def delete_codes(user_id: UUID) -> Delete:
 
 def step_up(session_id: UUID, user_id: UUID, method: str, now: datetime) -> ReturningUpdate[Any]:
     """Note in a live session that a second factor was verified; returns its new `amr` and its beginning, or no row."""
-    added = literal(method, Text)
-    amr = case((added == any_(sessions.c.amr), sessions.c.amr), else_=func.array_append(sessions.c.amr, added))
     return (
         update(sessions)
         .where(sessions.c.id == session_id, sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
-        .values(mfa_at=now, step_up_at=now, last_seen_at=now, amr=amr)
+        .values(mfa_at=now, step_up_at=now, last_seen_at=now, amr=_with_method(sessions.c.amr, method))
         .returning(sessions.c.amr, sessions.c.created_at)
     )
 
 
+def step_up_browser(browser_id: UUID, user_id: UUID, method: str, now: datetime) -> ReturningUpdate[Any]:
+    """Note in a browser that a second factor was verified; returns no row where it is signed out."""
+    return (
+        update(browser_sessions)
+        .where(
+            browser_sessions.c.id == browser_id,
+            browser_sessions.c.user_id == user_id,
+            browser_sessions.c.expires_at > now,
+        )
+        .values(mfa_at=now, amr=_with_method(browser_sessions.c.amr, method))
+        .returning(browser_sessions.c.id)
+    )
+
+
+def _with_method(amr: Column[Any], method: str) -> ColumnElement[list[str]]:
+    added = literal(method, Text)
+    return case((added == any_(amr), amr), else_=func.array_append(amr, added))
+
+
 def step_down(user_id: UUID, methods: tuple[str, ...], *, keep: UUID | None) -> Update:
-    """Take the second factor from a user's sessions, all or all but `keep`; returns the ids of those that had one.
+    """Take the second factor from a user's sessions, all or all but `keep`.
 
     The first element of `amr` says how the session was opened and stays.
     """
@@ -191,7 +214,6 @@ def step_down(user_id: UUID, methods: tuple[str, ...], *, keep: UUID | None) -> 
         update(sessions)
         .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.mfa_at.is_not(None))
         .values(mfa_at=None, step_up_at=None, amr=func.array_cat(text("amr[1:1]"), rest))
-        .returning(sessions.c.id)
     )
     return statement if keep is None else statement.where(sessions.c.id != keep)
 

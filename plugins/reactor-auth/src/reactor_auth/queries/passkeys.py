@@ -102,6 +102,7 @@ def insert_challenge(
     *,
     user_id: UUID | None = None,
     session_id: UUID | None = None,
+    browser_id: UUID | None = None,
     name: str | None = None,
 ) -> Insert:
     """Begin a ceremony."""
@@ -110,6 +111,7 @@ def insert_challenge(
         challenge_type=kind,
         user_id=user_id,
         session_id=session_id,
+        browser_id=browser_id,
         challenge=challenge,
         name=name,
         created_at=now,
@@ -124,6 +126,7 @@ def challenge(challenge_id: UUID) -> Select[Any]:
             webauthn_challenges.c.challenge_type,
             webauthn_challenges.c.user_id,
             webauthn_challenges.c.session_id,
+            webauthn_challenges.c.browser_id,
             webauthn_challenges.c.challenge,
             webauthn_challenges.c.name,
             webauthn_challenges.c.expires_at,

@@ -49,6 +49,7 @@ class Challenges:
                 now + LIFE,
                 user_id=None if caller is None else caller.user_id,
                 session_id=None if caller is None else caller.session_id,
+                browser_id=None if caller is None else caller.browser_id,
                 name=name,
             )
         )
@@ -68,7 +69,7 @@ class Challenges:
                 raise ceremony_over()
             if caller is not None and row.user_id != caller.user_id:
                 raise PermissionDenied("another user began this ceremony")
-            if caller is not None and row.session_id != caller.session_id:
+            if caller is not None and (row.session_id, row.browser_id) != (caller.session_id, caller.browser_id):
                 raise PermissionDenied("another session began this ceremony")
             if row.consumed_at is not None or row.expires_at <= now:
                 raise ceremony_over()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -14,7 +15,6 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import CredentialNotFound, FactorNotFound, InvalidCode, MfaRequired
 from reactor_auth.events import UserUpdated
 from reactor_auth.limits import RateLimiter
-from reactor_auth.mail.mailer import Mailer
 from reactor_auth.model import Caller, User
 from reactor_auth.queries import factors as sql
 from reactor_auth.queries import passkeys as passkey_sql
@@ -28,13 +28,17 @@ from reactor_auth.service.enrolment import (
     forget_factor,
     issue_first_codes,
     lock_user,
+    note_in_browser,
+    place_of,
     replace_codes,
     session_of,
-    tell_owner,
 )
-from reactor_auth.service.sessions import RECOVERY_CODE, TOTP, Sessions
+from reactor_auth.service.letters import Letters
+from reactor_auth.service.sessions import RECOVERY_CODE, TOTP, Grant, Sessions
 from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx, uuid7
+
+T = TypeVar("T")
 
 
 class Factors:
@@ -50,7 +54,7 @@ class Factors:
         step_up: StepUp,
         limiter: RateLimiter,
         audit: AuditLog,
-        mailer: Mailer,
+        letters: Letters,
     ) -> None:
         self._config = config
         self._db = db
@@ -60,7 +64,7 @@ class Factors:
         self._step_up = step_up
         self._limiter = limiter
         self._audit = audit
-        self._mailer = mailer
+        self._letters = letters
 
     def all(self, caller: Caller) -> tuple[list[Factor], int]:
         """List the caller's factors, passkeys included, and count the recovery codes that are left."""
@@ -94,8 +98,30 @@ class Factors:
             FactorNotFound, InvalidCode, TooManyAttempts, SessionRevoked
             MfaRequired: it would add a factor to an account whose other factor this session never verified.
         """
-        session_id = self._spend(caller)
+        session_id = session_of(caller)
         signer = self._sessions.signer()
+
+        def note(tx: Tx, user: User) -> Grant:
+            return self._sessions.step_up(tx, user, session_id, TOTP)
+
+        grant, codes = self._verify(caller, factor_id, code, note)
+        return StepUpDone(self._sessions.tokens(grant, signer), codes)
+
+    def verify_in_browser(self, caller: Caller, factor_id: UUID, code: str) -> tuple[str, ...]:
+        """Accept a code once and note the second factor in the caller's browser; return the recovery codes, if new.
+
+        Raises what `verify` raises.
+        """
+
+        def note(tx: Tx, user: User) -> None:
+            note_in_browser(tx, caller, TOTP, self._clock.now())
+
+        return self._verify(caller, factor_id, code, note)[1]
+
+    def _verify(
+        self, caller: Caller, factor_id: UUID, code: str, note: Callable[[Tx, User], T]
+    ) -> tuple[T, tuple[str, ...]]:
+        self._spend(caller)
         codes: list[str] = []
         with self._db.begin() as tx:
             user = lock_user(tx, caller)
@@ -110,13 +136,10 @@ class Factors:
                     codes = issue_first_codes(tx, caller.user_id, self._clock.now())
                     self._publish(tx, caller)
                     self._tell(tx, user, "An authenticator app was added.")
-                grant = self._sessions.step_up(tx, user, session_id, TOTP)
+                noted = note(tx, user)
                 self._record(tx, "mfa.verified", caller, factor_id, type=TOTP, first=row.verified_at is None)
-            else:
-                grant = None
-        if grant is None:
-            raise self._refused(caller, TOTP, InvalidCode())
-        return StepUpDone(self._sessions.tokens(grant, signer), tuple(codes))
+                return noted, tuple(codes)
+        raise self._refused(caller, TOTP, InvalidCode())
 
     def recover(self, caller: Caller, code: str) -> StepUpDone:
         """Use a recovery code up in the place of a second factor.
@@ -124,7 +147,8 @@ class Factors:
         Raises:
             InvalidCode, TooManyAttempts, SessionRevoked
         """
-        session_id = self._spend(caller)
+        session_id = session_of(caller)
+        self._spend(caller)
         signer = self._sessions.signer()
         grant = None
         with self._db.begin() as tx:
@@ -213,11 +237,8 @@ class Factors:
         self._tell(tx, user, f"A recovery code was used; {left} are left.")
         return used, left
 
-    def _spend(self, caller: Caller) -> UUID:
-        """Count an attempt and return the session it is made in."""
-        session_id = session_of(caller)
+    def _spend(self, caller: Caller) -> None:
         self._limiter.spend([limits.for_second_factor(self._config.limits, caller.user_id)])
-        return session_id
 
     def _accepts(self, tx: Tx, row: Row[Any], code: str) -> bool:
         now = self._clock.now()
@@ -231,7 +252,7 @@ class Factors:
                 "login.failed",
                 caller.origin,
                 actor=caller.user_id,
-                resource=f"session:{caller.session_id}",
+                resource=place_of(caller),
                 reason="wrong_code",
                 type=kind,
             )
@@ -245,7 +266,7 @@ class Factors:
         tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), ["factors"]))
 
     def _tell(self, tx: Tx, user: User, change: str) -> None:
-        tell_owner(tx, self._mailer, user, change, self._clock.now())
+        self._letters.factors_changed(tx, user, change)
 
     def _unverified_since(self) -> datetime:
         return self._clock.now() - UNVERIFIED_LIFE

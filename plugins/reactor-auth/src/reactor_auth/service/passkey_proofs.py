@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -18,11 +18,13 @@ from reactor_auth.model import Caller, Origin, Tokens, User
 from reactor_auth.queries import passkeys as sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.service.challenges import AUTHENTICATION, LOGIN, Ceremony, Challenges
-from reactor_auth.service.enrolment import StepUpDone, session_of
+from reactor_auth.service.enrolment import StepUpDone, note_in_browser, session_of
 from reactor_auth.service.passkeys import known_of
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import PASSKEY, Grant, Sessions
 from reactor_kernel.api import Clock, Database, ReactorError, Tx
+
+T = TypeVar("T")
 
 
 class PasskeyProofs:
@@ -50,7 +52,8 @@ class PasskeyProofs:
 
     def begin_step_up(self, caller: Caller) -> Ceremony:
         """Ask for one of the caller's passkeys. Raises ValidationError where there is none, PasskeysUnavailable."""
-        session_of(caller)
+        if caller.browser_id is None:
+            session_of(caller)
         with self._db.begin() as tx:
             known = known_of(tx, caller.user_id)
             if not known:
@@ -68,19 +71,37 @@ class PasskeyProofs:
             ValidationError, InvalidCredentials, UserDisabled, TooManyAttempts, SessionRevoked
         """
         session_id = session_of(caller)
+        signer = self._sessions.signer()
+
+        def note(tx: Tx, user: User) -> Grant:
+            return self._sessions.step_up(tx, user, session_id, PASSKEY)
+
+        used, grant = self._step_up(caller, ceremony_id, credential, note)
+        return used, StepUpDone(self._sessions.tokens(grant, signer))
+
+    def step_up_browser(self, caller: Caller, ceremony_id: UUID, credential: Json) -> None:
+        """Note the second factor in the caller's browser. Raises what `finish_step_up` raises."""
+
+        def note(tx: Tx, user: User) -> None:
+            note_in_browser(tx, caller, PASSKEY, self._clock.now())
+
+        self._step_up(caller, ceremony_id, credential, note)
+
+    def _step_up(
+        self, caller: Caller, ceremony_id: UUID, credential: Json, then: Callable[[Tx, User], T]
+    ) -> tuple[bytes, T]:
         self._limiter.spend([limits.for_second_factor(self._rates, caller.user_id)])
         assertion = self._ceremonies.assertion(credential)
         ceremony = self._challenges.end(ceremony_id, AUTHENTICATION, caller)
-        signer = self._sessions.signer()
 
-        def note(tx: Tx, user: User, passkey_id: UUID) -> Grant:
-            grant = self._sessions.step_up(tx, user, session_id, PASSKEY)
+        def note(tx: Tx, user: User, passkey_id: UUID) -> T:
+            done = then(tx, user)
             resource = f"factor:{passkey_id}"
             self._audit.record(tx, "mfa.verified", caller.origin, actor=user.id, resource=resource, type="webauthn")
-            return grant
+            return done
 
-        grant = self._prove(assertion, ceremony.challenge, caller.origin, note, owner=caller.user_id)
-        return assertion.credential_id, StepUpDone(self._sessions.tokens(grant, signer))
+        done = self._prove(assertion, ceremony.challenge, caller.origin, note, owner=caller.user_id)
+        return assertion.credential_id, done
 
     def begin_login(self, origin: Origin) -> Ceremony:
         """Ask for any passkey of this server. Raises PasskeysUnavailable, TooManyAttempts."""
@@ -96,29 +117,36 @@ class PasskeyProofs:
             InvalidCredential: the ceremony is over.
             ValidationError, InvalidCredentials, UserDisabled, TooManyAttempts
         """
+        signer = self._sessions.signer()
+
+        def open_session(tx: Tx, user: User, _: UUID) -> Grant:
+            return self._sessions.open(tx, user, (PASSKEY,), origin, mfa_at=self._clock.now())
+
+        grant = self.log_in(ceremony_id, credential, origin, open_session)
+        return grant.user, self._sessions.tokens(grant, signer)
+
+    def log_in(self, ceremony_id: UUID, credential: Json, origin: Origin, then: Callable[[Tx, User, UUID], T]) -> T:
+        """Check a passkey that says whose it is, and do `then` for its user in the same transaction.
+
+        Raises what `finish_login` raises.
+        """
         rates = self._rates
         self._limiter.spend(
             [limits.for_address("login", origin.address, rates.login_per_address, rates.login_window_secs)]
         )
         assertion = self._ceremonies.assertion(credential)
         ceremony = self._challenges.end(ceremony_id, LOGIN, None)
-        signer = self._sessions.signer()
-
-        def open_session(tx: Tx, user: User, _: UUID) -> Grant:
-            return self._sessions.open(tx, user, (PASSKEY,), origin, mfa_at=self._clock.now())
-
-        grant = self._prove(assertion, ceremony.challenge, origin, open_session, owner=None)
-        return grant.user, self._sessions.tokens(grant, signer)
+        return self._prove(assertion, ceremony.challenge, origin, then, owner=None)
 
     def _prove(
         self,
         assertion: Assertion,
         challenge: bytes,
         origin: Origin,
-        then: Callable[[Tx, User, UUID], Grant],
+        then: Callable[[Tx, User, UUID], T],
         *,
         owner: UUID | None,
-    ) -> Grant:
+    ) -> T:
         """Check an answer, count the use, and do what follows from it in the same transaction.
 
         Without `owner` the passkey says whose it is, and must have checked who holds it.

@@ -30,18 +30,18 @@ class StepUp:
 
     def demand_if_enrolled(self, tx: Tx, caller: Caller, within: int = FRESH_SECS) -> None:
         """Raise MfaRequired where the account has a second factor that was not verified in the last `within` seconds."""
-        row = tx.execute(sql.standing(caller.user_id, caller.session_id)).one()
+        row = tx.execute(sql.standing(caller.user_id, caller.session_id, caller.browser_id)).one()
         if row.enrolled and (row.mfa_at is None or self._clock.now() - row.mfa_at > timedelta(seconds=within)):
             raise _stale(within)
 
     def is_missing(self, tx: Tx, caller: Caller) -> bool:
-        """Tell whether the account has a second factor that was never verified in the caller's session."""
-        row = tx.execute(sql.standing(caller.user_id, caller.session_id)).one()
+        """Tell whether the account has a second factor that was never verified in the caller's session or browser."""
+        row = tx.execute(sql.standing(caller.user_id, caller.session_id, caller.browser_id)).one()
         return bool(row.enrolled) and row.mfa_at is None
 
     def demand_verified(self, tx: Tx, caller: Caller) -> None:
-        """Raise MfaRequired unless a second factor was verified in the caller's session, however long ago."""
-        if tx.execute(sql.standing(caller.user_id, caller.session_id)).one().mfa_at is None:
+        """Raise MfaRequired unless a second factor was verified in the caller's session or browser, however long ago."""
+        if tx.execute(sql.standing(caller.user_id, caller.session_id, caller.browser_id)).one().mfa_at is None:
             raise MfaRequired
 
 

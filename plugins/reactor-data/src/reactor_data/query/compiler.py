@@ -132,11 +132,13 @@ def compile_write(schema: Schema, relation: Relation, write: Write, *, rules: Ru
     if located:
         keys = ", ".join(f"{quote(name)}::text" for name in relation.primary_key)
         location = f"(select json_build_array({keys}) from changed limit 1)"
+    # The one row of a singular answer must be there to be shown.
+    counted = "count(*)" if write.shape.singular else affected
     # Where there is nothing to set no row is changed, and the answer has the form of one that found none.
     nothing = f'select {returned} from {relation.sql} as "r" where false'
     changed = f"{change} returning {returned}" if change else nothing
     sql = (
-        f"with changed as ({changed}) select count(*), {body}, {location},"
+        f"with changed as ({changed}) select {counted}, {body}, {location},"
         f" nullif(current_setting('{INSERTED}', true), ''),"
         f" set_config('{AFFECTED}', {affected}::text, true), {OVERRIDES} from ({rows}) as \"_\""
     )

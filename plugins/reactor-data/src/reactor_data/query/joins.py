@@ -61,9 +61,14 @@ def where_sql(making: Making, level: Level, *, child: Child | None = None, joine
 
 def present_sql(making: Making, child: Child) -> str:
     """Return the test whether an embed has a row."""
-    where = where_sql(making, child.level, child=child)
-    # Only without a limit can the planner make it a join.
-    return f"exists (select from {source_sql(child)}{where}{page_sql(making, child.level)})"
+    level = child.level
+    found = f"select from {source_sql(child)}{where_sql(making, level, child=child)}"
+    if level.offset is not None:
+        return f"exists ({found}{page_sql(making, level)})"
+    if level.limit is None:
+        return f"exists ({found})"
+    # The planner makes a join only of what has no limit, and a limit matters only when it is 0.
+    return f"(exists ({found}) and {making.parameters.number(level.limit)}::bigint > 0)"
 
 
 def page_sql(making: Making, level: Level, most: int | None = None) -> str:

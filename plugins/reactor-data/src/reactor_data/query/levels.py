@@ -109,9 +109,6 @@ class _Resolver:
 
     def _child(self, parent: Scope, embed: Embed) -> Child:
         relationship = find_relationship(self._schema, parent.relation, embed.name, embed.hint)
-        if embed.spread and not relationship.to_one:
-            # The arrays that it gives are aggregates.
-            check_allowed(Count(), self._rules.aggregates)
         self._count += 1
         number = self._count
         scope = Scope(self._schema, self._schema.relations[relationship.target], f'"t{number}"')

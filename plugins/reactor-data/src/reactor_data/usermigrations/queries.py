@@ -9,6 +9,15 @@ from reactor_kernel.api import Statement
 
 HISTORY = Statement("select version, encode(source_sha256, 'hex') from _reactor_data.migrations order by version")
 
+# One server at a time migrates, until its transaction ends.
+LOCK = Statement("select pg_advisory_xact_lock(hashtextextended('reactor_data:migrations', 0))")
+
+
+def recorded(version: str) -> Statement:
+    """Ask with which hash a file was applied; no row where it was not."""
+    return Statement("select encode(source_sha256, 'hex') from _reactor_data.migrations where version = $1", (version,))
+
+
 # A migration's own SET and its temporary tables last for the session; a pooled connection must not keep them.
 FORGET_SESSION = tuple(
     Statement(text, prepare=False) for text in ("reset session authorization", "reset all", "discard temp")

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from reactor_data.realtime.recording import exempt, include
 from reactor_data.sql.expression import Compiled
 from reactor_data.sql.native import create_base, create_statement, native_name, native_policies, needs_base, qualified
 from reactor_data.sql.policy import PolicyDeclaration, PolicyRemoval, TableName
+from reactor_data.sql.recording import RecordingOption
 from reactor_data.sql.script import PlainStatement, RemovalStatement, Step
 from reactor_data.sql.source import SqlComplaint
 from reactor_data.sql.statements import statements
@@ -51,7 +53,10 @@ class FileSession:
         """Perform one step. Raises SqlComplaint pointing at what was refused."""
         if isinstance(step, PlainStatement):
             self._execute(step.compiled, step.start)
-            self._protect(step.row_security)
+            self._protect(step.row_security, step.realtime)
+        elif isinstance(step, RecordingOption):
+            schema, table = self._existing_table(step.table, secured=False)
+            self._tx.run([include(schema, table) if step.enabled else exempt(schema, table)])
         elif isinstance(step, PolicyDeclaration):
             self._declare(step)
         else:
@@ -89,7 +94,7 @@ class FileSession:
         own = next((one.tokens for one in steps if one.start == start), ())
         return next((token.start for token in own if token.text == wanted), start)
 
-    def _protect(self, row_security: bool) -> None:
+    def _protect(self, row_security: bool, realtime: bool) -> None:
         relations, routines, schemas = self._catalogue()
         work: list[Statement] = []
         for (schema,) in schemas.rows:
@@ -112,6 +117,8 @@ class FileSession:
                     exposed=_text(schema) in self._exposed,
                     row_security=row_security,
                 )
+                if not realtime and kind in (b"r", b"p"):
+                    work.append(exempt(_text(schema), _text(name)))
         for oid, schema, signature, kind in routines.rows:
             if _text(oid) not in self._routines:
                 self._routines.add(_text(oid))
@@ -146,7 +153,7 @@ class FileSession:
         )
         self._tx.run([queries.forget_policy(schema, table, policy.name), record])
 
-    def _existing_table(self, named: TableName) -> tuple[str, str]:
+    def _existing_table(self, named: TableName, *, secured: bool = True) -> tuple[str, str]:
         schema = named.schema or self._schema
         found, others = self._tx.run([queries.find_table(schema, named.name), queries.table_names(schema)])
         if not found.rows:
@@ -158,7 +165,7 @@ class FileSession:
                 fix=f'write "{near[0]}"' if near else "create the table in an earlier statement or file",
             )
         kind, row_security = found.rows[0]
-        if kind in (b"r", b"p") and row_security != b"true":
+        if secured and kind in (b"r", b"p") and row_security != b"true":
             raise SqlComplaint(
                 f'row security is off for table "{schema}.{named.name}", so that a policy on it would do nothing',
                 start=named.start,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+PICTURES = os.environ.get("REACTOR_TEST_PICTURES")
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -81,6 +82,34 @@ class Chromium:
         while not self.run(f"Boolean(document.readyState === 'complete' && ({condition}))"):
             assert time.monotonic() < deadline, f"{condition}: still at {self.run('location.href')}"
             time.sleep(0.05)
+
+    def step(self, step: str) -> None:
+        """Wait for the form of a step."""
+        self.wait(f"document.querySelector('input[name=step][value={step}]')")
+
+    def submit(self, step: str, decision: str | None = None, **filled: str) -> None:
+        """Fill in the form of a step and press its button."""
+        for name, value in filled.items():
+            self.run(f"document.getElementById({name!r}).value = {value!r}")
+        button = "button" if decision is None else f"button[value={decision}]"
+        self.run(f"document.querySelector('input[name=step][value={step}]').form.querySelector('{button}').click()")
+
+    def says(self, text: str) -> None:
+        """Wait for a text."""
+        self.wait(f"document.body.textContent.includes({json.dumps(text)})")
+
+    def fits(self, name: str) -> None:
+        """Look at a page as on a phone, a desktop and in the dark; keep pictures where somebody wants to see them."""
+        for shape, width, height, dark in (
+            ("phone", 390, 844, False),
+            ("desktop", 1280, 800, False),
+            ("dark", 390, 844, True),
+        ):
+            self.size(width, height, dark=dark)
+            # Nothing may have to be scrolled sideways.
+            assert self.run("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide for {shape}"
+            if PICTURES:
+                self.picture(Path(PICTURES) / f"{name}-{shape}.png")
 
     def size(self, width: int, height: int, *, dark: bool = False) -> None:
         self.call(
