@@ -21,6 +21,7 @@ class Access(Enum):
     PUBLIC: anyone; `context.identity` still identifies a caller that sent a credential.
     USER: a user or API key.
     ADMIN: the admin token, from loopback unless `[admin] allow_remote`.
+    ADMIN_OR_SERVICE: the admin token as for ADMIN, or a service identity.
     INTERNAL: a service identity.
     OPERATOR: a user holding the route's permission as a platform scope.
     """
@@ -28,6 +29,7 @@ class Access(Enum):
     PUBLIC = "public"
     USER = "user"
     ADMIN = "admin"
+    ADMIN_OR_SERVICE = "admin_or_service"
     INTERNAL = "internal"
     OPERATOR = "operator"
 

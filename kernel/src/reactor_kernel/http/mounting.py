@@ -95,7 +95,7 @@ def make_routes(parts: HttpParts) -> tuple[list[tuple[Mount, Route]], list[Fault
         for method, rule in rules.items():
             if rule.access is Access.OPERATOR and rule.permission is None:
                 faults.append(_fault(owner, parts, mount.path, f"{method} is for operators but names no permission"))
-            if rule.permission is not None and rule.access in (Access.PUBLIC, Access.ADMIN):
+            if rule.permission is not None and rule.access in (Access.PUBLIC, Access.ADMIN, Access.ADMIN_OR_SERVICE):
                 faults.append(
                     _fault(
                         owner,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reactor_data.asking import Asker
     from reactor_data.http.access import ExplainAccessResource
     from reactor_data.http.admin import MigrateResource, QueryResource, TablesResource
+    from reactor_data.http.batch import BatchResource
     from reactor_data.http.changes import Changes
     from reactor_data.http.health import HealthResource
     from reactor_data.http.lint import LintResource
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from reactor_data.http.records import RecordsResource
     from reactor_data.http.relations import RelationResource
     from reactor_data.http.requests import CallerReader
+    from reactor_data.http.root import RootResource
     from reactor_data.http.rpc import FunctionResource
+    from reactor_data.http.types import TypesResource
     from reactor_data.lint.linter import PolicyLinter
     from reactor_data.planning import Plans
     from reactor_data.query.levels import Rules
@@ -157,6 +160,17 @@ class Assembly:
         functions = Functions(self._ctx.db, self.runner, self.schema, self._config, self.rules)
         return FunctionResource(functions, self.callers, self.asker, self._config)
 
+    def batch(self) -> BatchResource:
+        """Return the resource of batches."""
+        from reactor_data.batch.resources import BatchResources
+        from reactor_data.batch.running import Batches
+        from reactor_data.http.batch import BatchResource
+
+        batches = Batches(
+            self._ctx.db, BatchResources(self, self._config, self._ctx.log), self.roles.placed, self._ctx.log
+        )
+        return BatchResource(batches, minimal=self._config.error_verbosity == "minimal")
+
     def records(self) -> RecordsResource:
         """Return the resource that services append records to."""
         from reactor_data.http.records import RecordsResource
@@ -192,6 +206,19 @@ class Assembly:
         from reactor_data.http.admin import QueryResource
 
         return QueryResource(self.administration)
+
+    def root(self) -> RootResource:
+        """Return the resource that describes the schema to its caller."""
+        from reactor_data.description.rights import RightsReader
+        from reactor_data.http.root import RootResource
+
+        return RootResource(RightsReader(self.runner), self.callers, self.asker, self._config)
+
+    def types(self) -> TypesResource:
+        """Return the resource that writes types for clients."""
+        from reactor_data.http.types import TypesResource
+
+        return TypesResource(self.schema)
 
     def migrate(self) -> MigrateResource:
         """Return the resource that applies migrations."""

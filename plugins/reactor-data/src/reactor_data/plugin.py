@@ -109,17 +109,26 @@ class DataPlugin:
         health, tables = parts.health(), parts.tables()
         yield Mount("/data/v1/health", health, access=Access.PUBLIC)
         yield Mount("/data/v1/health/ready", health, access=Access.PUBLIC, suffix="ready")
+        yield Mount("/data/v1/", parts.root(), access=caller, methods=anyone, dialect=speak)
         yield Mount("/data/v1/_admin/tables", tables, access=Access.ADMIN)
         yield Mount("/data/v1/_admin/tables/{table}", tables, access=Access.ADMIN, suffix="table")
         yield Mount("/data/v1/_admin/query", parts.query(), access=Access.ADMIN)
         yield Mount("/data/v1/_admin/migrate", parts.migrate(), access=Access.ADMIN, timeout=0)
         yield Mount("/data/v1/_admin/explain-access", parts.explain_access(), access=Access.ADMIN)
+        yield Mount("/data/v1/_admin/types/{language}", parts.types(), access=Access.ADMIN_OR_SERVICE)
         yield Mount("/data/v1/_admin/lint", parts.lint(), access=Access.ADMIN)
         yield Mount("/data/v1/metrics", parts.metrics_route(), access=Access.PUBLIC)
         yield Mount(
             "/data/v1/orgs/{org}/datasets/{dataset}/records",
             parts.records(),
             access=Access.USER,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
+        yield Mount(
+            "/data/v1/_batch",
+            parts.batch(),
+            access=caller,
             body_limit=ctx.config.max_body_bytes,
             dialect=speak,
         )
@@ -149,8 +158,9 @@ class DataPlugin:
 
     @hookimpl
     def reactor_commands(self) -> Iterable[CommandGroup]:
-        """Bring `reactor data`."""
+        """Bring `reactor data` and `reactor types`."""
         yield CommandGroup("data", "reactor_data.cli.group:data", help="Tables, policies and migrations", anywhere=True)
+        yield CommandGroup("types", "reactor_data.cli.types:types", help="Types for clients", anywhere=True)
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:

@@ -202,10 +202,10 @@ class Schema(msgspec.Struct, frozen=True):
     """One snapshot of one exposed schema.
 
     `types` maps what a client may cast to, by the name it writes, to the name that is sent; `enums` an enumeration's type
-    to its labels. `policies` maps a derived policy's native name on a table to the declared one; `relationships` a
-    relation's name to those that lead away from it; `functions` a name to its overloads; `computed` (relation, name) to the
-    function that is used as a column of it; `handlers` (relation or None, media type) to the aggregate that makes it.
-    `search_path` is what statements on it run with.
+    to its labels; `domains` a domain to the type below it. `policies` maps a derived policy's native name on a table to the
+    declared one; `relationships` a relation's name to those that lead away from it; `functions` a name to its overloads;
+    `computed` (relation, name) to the function that is used as a column of it; `handlers` (relation or None, media type) to
+    the aggregate that makes it. `search_path` is what statements on it run with.
     """
 
     name: str
@@ -217,6 +217,7 @@ class Schema(msgspec.Struct, frozen=True):
     functions: Mapping[str, tuple[Function, ...]] = {}
     computed: Mapping[tuple[str, str], Function] = {}
     enums: Mapping[str, tuple[str, ...]] = {}
+    domains: Mapping[str, str] = {}
     handlers: Mapping[tuple[str | None, str], MediaHandler] = {}
     search_path: tuple[str, ...] = ()
     comment: str | None = None

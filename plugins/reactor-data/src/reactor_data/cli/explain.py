@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import click
 
+from reactor_data.cli.inputs import object_of
 from reactor_kernel.api import CommandContext
 
 
@@ -44,14 +43,16 @@ def explain_access(
         command.stop("MISSING_ARGUMENT", "say whose access: --user ID or --claims JSON")
     if claims is not None and org is not None:
         command.stop("INVALID_ARGUMENT", "--org goes with --user; in claims it is org_id")
-    identity: dict[str, Any] = {"user_id": user} if claims is None else {"claims": _object(command, "--claims", claims)}
+    identity: dict[str, Any] = (
+        {"user_id": user} if claims is None else {"claims": object_of(command, "--claims", claims)}
+    )
     if org is not None:
         identity["org"] = org
     body: dict[str, Any] = {"table": table, "action": action, "identity": identity}
     if key:
         body["key"] = _key(command, key)
     if values is not None:
-        body["values"] = _object(command, "--values", values)
+        body["values"] = object_of(command, "--values", values)
     if columns is not None:
         body["columns"] = [name.strip() for name in columns.split(",")]
     if returning:
@@ -64,27 +65,12 @@ def _key(command: CommandContext, given: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in given:
         if one.lstrip().startswith("{"):
-            found |= _object(command, "--key", one)
+            found |= object_of(command, "--key", one)
             continue
         name, equals, value = one.partition("=")
         if not equals or not name:
             command.stop("INVALID_ARGUMENT", f"--key must be COLUMN=VALUE or a JSON object, not {one!r}")
         found[name] = value
-    return found
-
-
-def _object(command: CommandContext, option: str, given: str) -> dict[str, Any]:
-    if given.startswith("@"):
-        try:
-            given = Path(given[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            command.stop("IO_ERROR", f"{option}: {given[1:]} cannot be read: {error}")
-    try:
-        found = json.loads(given)
-    except ValueError as error:
-        command.stop("JSON_ERROR", f"{option} is not JSON: {error}")
-    if not isinstance(found, dict):
-        command.stop("JSON_ERROR", f"{option} must be a JSON object")
     return found
 
 

@@ -6,6 +6,9 @@ import click
 
 from reactor_data.cli.explain import explain_access
 from reactor_data.cli.lint import lint
+from reactor_data.cli.migrate import migrate
+from reactor_data.cli.query import query
+from reactor_data.cli.tables import inspect, tables
 
 
 @click.group("data")
@@ -13,5 +16,5 @@ def data() -> None:
     """Tables, policies and migrations; needs the admin token: the project's own in its directory, or REACTOR_TOKEN."""
 
 
-for _command in (explain_access, lint):
+for _command in (migrate, tables, inspect, query, explain_access, lint):
     data.add_command(_command)
