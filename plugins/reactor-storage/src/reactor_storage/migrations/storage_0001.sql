@@ -1,5 +1,7 @@
 -- What policies may see: schema storage (decision 29). What only the platform sees: schema _reactor_storage.
 create schema storage;
+-- The linter of policies leaves what a plugin ships alone.
+comment on schema storage is 'reactor: buckets and objects; policies on them are the project''s';
 
 create table storage.buckets (
   id                 uuid primary key,
