@@ -15,6 +15,8 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/plugins/*/pyprojec
 REQUIRES = {"reactor-data": ["reactor-auth"]}
 CONFORMANCE = "reactor-plugin-conformance"
 TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist", "aiosmtpd", "schemathesis"]
+# The official client that reactor-data must serve unchanged, and what checks the types generated for it.
+TEST_TOOLS += ["postgrest", "mypy"]
 # Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
 WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
 # Files stay whole, since their tests share servers and databases.
