@@ -11,7 +11,10 @@ HISTORY: dict[tuple[int, int], str] = {
     (1, 1): "Streams: EventStream, SseEvent, RequestContext.claim_stream and .deadline, PluginContext.draining. "
     "MigrationFailed.exit_code. PluginContext.hooks: a plugin calls the hooks it brought itself. "
     "Commands that work anywhere (CommandGroup.anywhere) and talk to any server as its user (CommandContext). "
-    "PluginInfo.extra_prefixes, reactor_schema(ctx), PluginContext.operators.",
+    "PluginInfo.extra_prefixes, reactor_schema(ctx), PluginContext.operators. "
+    "ChangeFeed: authorised streams of row changes. EventStream takes ready frames and a heartbeat of one's own. "
+    "Mount.dialect. Identity.role_name. Database.run and .begin: isolation and abandoned; RequestContext.abandoned. "
+    "MetricsRegistry.render.",
 }
 
 

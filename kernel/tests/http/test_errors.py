@@ -11,7 +11,7 @@ import falcon
 import pytest
 
 from reactor_kernel.config.model import ServerConfig
-from reactor_kernel.contributions import Access, MethodRule, Mount
+from reactor_kernel.contributions import Access, ErrorFacts, ErrorMembers, MethodRule, Mount
 from reactor_kernel.errors import Conflict, DatabaseFault, InternalError, Kind, ReactorError, ValidationError
 from reactor_kernel.http.errors import STATUS
 
@@ -272,3 +272,27 @@ class TestBodyLimits:
         headers = {"Content-Type": "application/json"}
         assert served.client.post("/shop/v1/default", content=endless(3), headers=headers).status_code == 200
         assert served.client.post("/shop/v1/default", content=endless(9), headers=headers).status_code == 413
+
+
+def test_a_dialect_speaks_for_the_platforms_own_errors_of_its_route(serve: Callable[..., Any]) -> None:
+    def dialect(told: ErrorFacts) -> ErrorMembers:
+        return ErrorMembers({"other_code": told.status}, {"code": told.code.upper(), "message": told.message})
+
+    own = Conflict("taken", code="own", top_level={"code": "23505"})
+    served = serve(
+        Mount("/shop/v1/x", Raises(own), access=Access.PUBLIC, body_limit=10, dialect=dialect),
+        Mount("/shop/v1/y", Raises(RuntimeError("bug")), access=Access.USER, dialect=dialect),
+        Mount("/shop/v1/z", Raises(RuntimeError("bug")), access=Access.USER),
+    )
+    call = served.client.request
+    for method, path, status, code in (
+        ("PUT", "x", 405, "method_not_allowed"),
+        ("GET", "y", 401, "unauthorized"),
+        ("GET", "nowhere/at/all", 404, "not_found"),
+    ):
+        said = call(method, f"/shop/v1/{path}").json()
+        assert (said["error"]["code"], said["error"]["other_code"], said["code"]) == (code, status, code.upper())
+        assert said["message"] == said["error"]["message"]
+    assert call("GET", "/shop/v1/x").json()["code"] == "23505"
+    assert "other_code" not in call("GET", "/shop/v1/x").json()["error"]
+    assert "code" not in call("GET", "/shop/v1/z").json()

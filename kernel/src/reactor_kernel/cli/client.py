@@ -83,6 +83,7 @@ class Client:
         accept: tuple[int, ...] = (),
         retries: int = _RETRIES,
         repeatable: bool | None = None,
+        text: bool = False,
     ) -> Any:
         """Send a request and return the parsed answer, unwrapped; GET, PUT and DELETE are tried again.
 
@@ -92,6 +93,7 @@ class Client:
             accept: statuses of 400 and above that are an answer here and not a failure.
             retries: how often a repeatable request is tried again.
             repeatable: whether the request may be sent again after a failure; None decides by the method.
+            text: the answer is text and returned as such, not JSON.
 
         Raises:
             CliError: the server refused, or could not be reached.
@@ -114,7 +116,7 @@ class Client:
                 continue
             if response.status_code >= 400:
                 self._refused(response)
-            return _parsed(response)
+            return response.text if text else _parsed(response)
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager

@@ -276,6 +276,7 @@ class Invocation:
         access: Access = Access.ADMIN,
         token: str | None = None,
         accept: tuple[int, ...] = (),
+        text: bool = False,
     ) -> Any:
         """Send one request to the server and return the parsed answer.
 
@@ -283,7 +284,7 @@ class Invocation:
             CliError: with the code and exit class that the contract gives the server's refusal.
         """
         client = self.client(access) if token is None else self.remote.client_showing(token)
-        return client.request(method, path, params=params, body=body, form=form, accept=accept)
+        return client.request(method, path, params=params, body=body, form=form, accept=accept, text=text)
 
     def server(self) -> Server:
         """Describe the server this run is about."""

@@ -4,6 +4,7 @@ A contract is what one plugin implements and others call. Ask for one with `ctx.
 """
 
 from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
+from reactor_kernel.contracts.changes import CHANGE_EVENTS, Change, ChangeFeed, ChangeSignal, ChangeStream
 from reactor_kernel.contracts.commands import (
     CommandContext,
     CommandFailure,
@@ -12,7 +13,7 @@ from reactor_kernel.contracts.commands import (
     Server,
     SignInSession,
 )
-from reactor_kernel.contracts.db import Database, RawResult, Statement, Tx
+from reactor_kernel.contracts.db import Database, Isolation, RawResult, Statement, Tx
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
 from reactor_kernel.contracts.operators import Operators
 from reactor_kernel.contracts.permissions import grants, permission_matches
@@ -30,7 +31,12 @@ from reactor_kernel.contracts.runtime import (
 
 __all__ = [
     "ANONYMOUS",
+    "CHANGE_EVENTS",
     "AuthClient",
+    "Change",
+    "ChangeFeed",
+    "ChangeSignal",
+    "ChangeStream",
     "Claims",
     "Clock",
     "CommandContext",
@@ -43,6 +49,7 @@ __all__ = [
     "Hooks",
     "Identity",
     "IdentityKind",
+    "Isolation",
     "Leader",
     "MetricsRegistry",
     "Operators",

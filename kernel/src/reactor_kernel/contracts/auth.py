@@ -77,6 +77,18 @@ class AuthClient(Protocol):
         """
         ...
 
+    def identity_of(self, user_id: str, org: OrgRef | None = None) -> Identity:
+        """Describe who a user would be after signing in, in `org`, else its default organisation.
+
+        For explaining decisions, never for acting: there is no session behind it. Its claims are those of a token, without
+        times, `session_id`, factors and what other plugins add to tokens.
+
+        Raises:
+            NotFound: `user_not_found`, `org_not_found`.
+            Forbidden: `not_org_member`, `user_disabled`.
+        """
+        ...
+
     def user(self, user_id: str) -> UserRecord:
         """Return a user. Raises NotFound `user_not_found`."""
         ...

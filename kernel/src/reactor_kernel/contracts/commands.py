@@ -157,6 +157,7 @@ class CommandContext(Protocol):
         access: Access = ...,
         token: str | None = None,
         accept: tuple[int, ...] = (),
+        text: bool = False,
     ) -> Any:
         """Send a request to the server and return the parsed answer; a refusal ends the command.
 
@@ -167,6 +168,7 @@ class CommandContext(Protocol):
                 user's own credential (`Access.USER`), or nothing (`Access.PUBLIC`).
             token: shown instead of what `access` decides.
             accept: statuses of 400 and above that are an answer here and no failure.
+            text: the answer is text, returned as it is, and not JSON.
 
         Raises:
             CommandFailure

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from reactor_kernel.contracts.identity import Identity
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Executable
+
+Isolation = Literal["read committed", "repeatable read", "serializable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,16 @@ class Database(Protocol):
         *,
         readonly: bool = False,
         settings: Mapping[str, str] | None = None,
+        isolation: Isolation | None = None,
+        abandoned: Callable[[], bool] | None = None,
     ) -> AbstractContextManager[Tx]:
         """Open a transaction.
 
         Without an identity it runs as the login role, which owns the plugins' schemas. With one it runs as that
         identity's database role under row-level security, with `request.jwt.claims` and `settings` set
-        transaction-local; nothing stays behind in the pool.
+        transaction-local; nothing stays behind in the pool. `isolation` is another level than the server's default.
+        `abandoned` is asked about four times a second while a raw statement runs: once it tells that nobody waits for the
+        answer any more, the statement is cancelled, which is a fault 57014. Of SQLAlchemy's statements it is not asked.
 
         Raises:
             DatabaseUnavailable: no connection can be made.
@@ -105,10 +111,12 @@ class Database(Protocol):
         *,
         readonly: bool = False,
         settings: Mapping[str, str] | None = None,
+        isolation: Isolation | None = None,
+        abandoned: Callable[[], bool] | None = None,
     ) -> list[RawResult]:
         """Run statements as one transaction in one round trip and return each one's result.
 
-        The first failing statement rolls back all of them.
+        The first failing statement rolls back all of them. The other arguments are those of `begin`.
         """
         ...
 

@@ -40,7 +40,8 @@ class Identity:
 
     `claims` is what SQL sees as `request.jwt.claims`: all verified token claims plus `role`, `user_id`, `org_id`,
     `org_role`, `permissions`, `api_key_id`, `token_type` (contract data.md §7.2). `role` is filled by the database
-    layer, which knows the configured names.
+    layer, which knows the configured names. `role_name` is another database role that runs in place of `db_role`'s; who sets
+    it has checked that the caller may have it.
     """
 
     kind: IdentityKind
@@ -54,6 +55,7 @@ class Identity:
     claims: Mapping[str, object] = field(default_factory=dict)
     session_id: str | None = None
     api_key_id: str | None = None
+    role_name: str | None = None
 
     def may(self, permission: str) -> bool:
         """Tell whether this caller's permissions in its organisation cover `permission`."""

@@ -157,6 +157,10 @@ class MetricsRegistry(Protocol):
         """Register a histogram of seconds unless the name says otherwise."""
         ...
 
+    def render(self) -> tuple[bytes, str]:
+        """Return this plugin's own metrics and its share of the kernel's as Prometheus text, and the content type."""
+        ...
+
 
 JsonObject = Mapping[str, Any]
 Action = Callable[[], None]

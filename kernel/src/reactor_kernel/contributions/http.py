@@ -21,6 +21,7 @@ class Access(Enum):
     PUBLIC: anyone; `context.identity` still identifies a caller that sent a credential.
     USER: a user or API key.
     ADMIN: the admin token, from loopback unless `[admin] allow_remote`.
+    ADMIN_OR_SERVICE: the admin token as for ADMIN, or a service identity.
     INTERNAL: a service identity.
     OPERATOR: a user holding the route's permission as a platform scope.
     """
@@ -28,8 +29,30 @@ class Access(Enum):
     PUBLIC = "public"
     USER = "user"
     ADMIN = "admin"
+    ADMIN_OR_SERVICE = "admin_or_service"
     INTERNAL = "internal"
     OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFacts:
+    """What an error of the platform's own says: the facts of its envelope."""
+
+    status: int
+    code: str
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMembers:
+    """What a route's dialect says beside it: members inside `error`, and members beside `ok` and `error`."""
+
+    members: Mapping[str, object] = field(default_factory=dict)
+    top_level: Mapping[str, object] = field(default_factory=dict)
+
+
+ErrorDialect = Callable[[ErrorFacts], ErrorMembers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,8 @@ class Mount:
         stream: the response holds its thread for long (SSE, long downloads) and counts against `max_streams`.
         suffix: Falcon's responder suffix.
         methods: deviations per HTTP method.
+        dialect: what the platform's own errors on this route (401, 405, 413 …) say beside the envelope, for clients of
+            another API that read theirs elsewhere.
     """
 
     path: str
@@ -68,6 +93,7 @@ class Mount:
     stream: bool = False
     suffix: str | None = None
     methods: Mapping[str, MethodRule] = field(default_factory=dict)
+    dialect: ErrorDialect | None = None
 
     def __post_init__(self) -> None:
         if not _PATH.match(self.path):
@@ -125,6 +151,11 @@ class RequestContext(Protocol):
     client: ClientInfo
     deadline: float | None
     """`time.monotonic()` by which the answer should be there; None = no limit. Bound what you wait for by it."""
+
+    @property
+    def abandoned(self) -> Callable[[], bool] | None:
+        """Tells whether the client went away, for `Database.run`; None where the server engine cannot tell (granian)."""
+        ...
 
     @property
     def identity(self) -> Identity:

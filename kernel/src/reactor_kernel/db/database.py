@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reactor_kernel.contracts.db import RawResult, Statement
+from reactor_kernel.contracts.db import Isolation, RawResult, Statement
 from reactor_kernel.contracts.identity import DbRole, Identity
 from reactor_kernel.db import server
 from reactor_kernel.db.conninfo import complete
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _BEGIN = Command("BEGIN")
 _BEGIN_READ_ONLY = Command("BEGIN READ ONLY")
+# In a pipeline without BEGIN it holds for the pipeline's own transaction.
+_ISOLATION: dict[Isolation, Command] = {
+    "read committed": Command("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"),
+    "repeatable read": Command("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"),
+    "serializable": Command("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
+}
 _OURS = frozenset({"role", "session_authorization", "request.jwt.claims", "transaction_read_only"})
 _LOGIN = """
 SELECT login.rolsuper, coalesce(service.rolbypassrls, false)
@@ -87,13 +93,17 @@ class PostgresDatabase:
         *,
         readonly: bool = False,
         settings: Mapping[str, str] | None = None,
+        isolation: Isolation | None = None,
+        abandoned: Callable[[], bool] | None = None,
     ) -> PostgresTx:
         """Open a transaction; see `contracts.Database.begin`."""
         role = self._role_of(identity)
         opening = [_BEGIN_READ_ONLY if readonly else _BEGIN]
+        if isolation is not None:
+            opening.append(_ISOLATION[isolation])
         if (setup := self._setup(identity, role, False, settings)) is not None:
             opening.append(setup)
-        return PostgresTx(self._pool, opening, role, self._get_alchemy, self._get_bus)
+        return PostgresTx(self._pool, opening, role, self._get_alchemy, self._get_bus, abandoned)
 
     def run(
         self,
@@ -102,6 +112,8 @@ class PostgresDatabase:
         *,
         readonly: bool = False,
         settings: Mapping[str, str] | None = None,
+        isolation: Isolation | None = None,
+        abandoned: Callable[[], bool] | None = None,
     ) -> list[RawResult]:
         """Run statements as one transaction in one round trip; see `contracts.Database.run`."""
         role = self._role_of(identity)
@@ -113,22 +125,25 @@ class PostgresDatabase:
         if setup is not None:
             commands.insert(0, setup)
             skip = 1
+        if isolation is not None:
+            commands.insert(0, _ISOLATION[isolation])
+            skip += 1
         pool = self._pool
         link = pool.acquire()
         try:
             try:
-                answers = link.send(commands)
+                answers = link.send(commands, abandoned)
             except DatabaseFault:
                 if not link.stale_plan:
                     raise
-                answers = link.send(commands)  # the refusal rolled everything back
+                answers = link.send(commands, abandoned)  # the refusal rolled everything back
             except ConnectionGone as gone:
                 if not gone.untouched:
                     raise
                 pool.discard(link)
                 pool.drop_idle()
                 link = pool.acquire()
-                answers = link.send(commands)
+                answers = link.send(commands, abandoned)
             results = [raw(answers[index + skip]) for index in at]
         except ConnectionGone as gone:
             raise unavailable(str(gone)) from gone
@@ -139,6 +154,8 @@ class PostgresDatabase:
     def _role_of(self, identity: Identity | None) -> bytes | None:
         if identity is None:
             return None
+        if identity.role_name is not None:
+            return identity.role_name.encode()
         if identity.db_role is DbRole.SERVICE and not self.service_role_bypasses_rls():
             # Where BYPASSRLS cannot be granted the tables' owner, who is not subject to row security, stands in.
             return b"none"
@@ -162,7 +179,10 @@ class PostgresDatabase:
                 values += (name.encode(), encoded)
         if identity is not None and role is not None:
             # After the caller's settings: some may be set by the login role only.
-            claims = identity.claims_json.encode()[:-1] + self._role_members[identity.db_role]
+            member = self._role_members[identity.db_role]
+            if identity.role_name is not None:
+                member = b',"role":%b}' % _json(role)
+            claims = identity.claims_json.encode()[:-1] + member
             values += (b"request.jwt.claims", claims, b"role", role)
         return Command(_set_configs(len(values) // 2), values) if values else None
 

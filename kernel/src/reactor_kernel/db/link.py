@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import select
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg import pq
 from reactor_kernel.contracts.db import RawResult, Statement
 from reactor_kernel.db.faults import ConnectionGone, fault_of, refused, says_gone
 
+_log = logging.getLogger("reactor_kernel")
 _COMMAND_OK = pq.ExecStatus.COMMAND_OK
 _TUPLES_OK = pq.ExecStatus.TUPLES_OK
 _SYNC = pq.ExecStatus.PIPELINE_SYNC
@@ -23,6 +25,8 @@ _IDLE = pq.TransactionStatus.IDLE
 _READ = select.POLLIN
 _BOTH = select.POLLIN | select.POLLOUT
 _MOST_PREPARED = 256
+_LOOK_MILLIS = 250
+_CANCEL_SECS = 5
 
 
 class Command(NamedTuple):
@@ -53,11 +57,13 @@ class Link:
         self._dropped: list[bytes] = []
         self._serial = 0
         self.stale_plan = False
+        self._cancelled = False
 
     @property
     def healthy(self) -> bool:
         """Whether the connection stands and no transaction is open on it."""
-        return self._pg.status != _BAD and self._pg.transaction_status == _IDLE
+        # A cancellation may arrive after its statement ended, and would meet the next borrower's.
+        return not self._cancelled and self._pg.status != _BAD and self._pg.transaction_status == _IDLE
 
     def ended_by_server(self) -> bool:
         """Look, without sending anything, whether the server closed the connection while it was idle."""
@@ -76,8 +82,10 @@ class Link:
         """Close the connection."""
         self.connection.close()
 
-    def send(self, commands: Sequence[Command]) -> list[pq.abc.PGresult]:
+    def send(self, commands: Sequence[Command], abandoned: Callable[[], bool] | None = None) -> list[pq.abc.PGresult]:
         """Run commands in one round trip: outside of a transaction block they are one transaction.
+
+        Once `abandoned` tells that nobody waits any more, what runs is cancelled.
 
         Raises:
             DatabaseFault: one was refused, and with it all of them. `stale_plan` then tells whether only the prepared
@@ -111,7 +119,7 @@ class Link:
                 pg.send_query_prepared(known, params)
                 expected.append((None, None))
             pg.pipeline_sync()
-            results = self._receive()
+            results = self._receive(abandoned)
         except psycopg.OperationalError as problem:
             raise ConnectionGone(str(problem), untouched=False) from problem
         answers: list[pq.abc.PGresult] = []
@@ -131,7 +139,7 @@ class Link:
         pg.exit_pipeline_mode()
         return answers
 
-    def _receive(self) -> list[pq.abc.PGresult]:
+    def _receive(self, abandoned: Callable[[], bool] | None) -> list[pq.abc.PGresult]:
         # libpq's own blocking calls would hold the interpreter lock; poll releases it.
         pg, poll = self._pg, self._poll
         if pg.flush():
@@ -147,7 +155,13 @@ class Link:
         while True:
             try:
                 while pg.is_busy():
-                    poll.poll()
+                    if abandoned is None:
+                        poll.poll()
+                    elif not poll.poll(_LOOK_MILLIS):
+                        if abandoned():
+                            abandoned = None
+                            self._cancel()
+                        continue
                     pg.consume_input()
             except psycopg.OperationalError:
                 # The last words of the server may already have been read.
@@ -167,6 +181,14 @@ class Link:
             results.append(result)
             if status in _COPIES:
                 return results
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        try:
+            self.connection.cancel_safe(timeout=_CANCEL_SECS)
+        except psycopg.Error as problem:
+            # The statement goes on to its own end, which is where it would be without a cancellation.
+            _log.warning("a statement that nobody waits for could not be cancelled: %s", problem)
 
     def _fail(self, index: int, result: pq.abc.PGresult, reused: str | None, *, dropping: bool) -> NoReturn:
         if result.status in _COPIES:

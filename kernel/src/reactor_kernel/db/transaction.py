@@ -70,7 +70,9 @@ class PostgresTx:
         role: bytes | None,
         alchemy: Callable[[], Alchemy],
         publisher: Callable[[], Publisher],
+        abandoned: Callable[[], bool] | None = None,
     ) -> None:
+        self._abandoned = abandoned
         self._pool = pool
         self._opening = opening
         self._role = role
@@ -194,7 +196,7 @@ class PostgresTx:
         if not commands:
             return []
         try:
-            answers = link.send(commands)
+            answers = link.send(commands, self._abandoned)
         except DatabaseFault as fault:
             self._fault = fault
             raise

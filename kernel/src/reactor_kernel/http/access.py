@@ -42,16 +42,30 @@ class AdminGate:
                 "admin access restricted to loopback",
                 hint="call from the server itself, or set [admin] allow_remote = true",
             )
-        scheme, _, token = (req.get_header("Authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = _bearer(req)
+        if not token:
             raise Unauthenticated("the admin token is required", headers=_BEARER)
-        if not self.knows(token.strip()):
+        if not self.knows(token):
             raise Unauthenticated("the admin token is wrong", headers=_BEARER)
+
+    def check_unless_service(self, req: falcon.Request) -> None:
+        """Raise unless the caller is a service, or may pass `check`."""
+        # The admin token is not shown to plugins, which would refuse it as a credential of theirs.
+        context: Context = cast(Context, req.context)
+        token = _bearer(req)
+        if not token or self.knows(token) or context.identity.kind is not IdentityKind.SERVICE:
+            self.check(req)
 
     def knows(self, token: str) -> bool:
         """Tell in constant time whether this is the admin token."""
         offered = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         return self._digest is not None and hmac.compare_digest(offered, self._digest)
+
+
+def _bearer(req: falcon.Request) -> str:
+    """Return the bearer token that was sent; empty = none."""
+    scheme, _, token = (req.get_header("Authorization") or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class OperatorGate:
@@ -158,6 +172,9 @@ class AccessCheck:
             return
         if access is Access.ADMIN:
             self._admin.check(req)
+            return
+        if access is Access.ADMIN_OR_SERVICE:
+            self._admin.check_unless_service(req)
             return
         if access is Access.OPERATOR:
             self._operators.check(context, rule)

@@ -85,7 +85,8 @@ class WsgiApp:
         for options in (app.req_options, app.resp_options):
             options.media_handlers["application/json"] = json_handler
             options.media_handlers["application/json; charset=utf-8"] = json_handler
-        ErrorHandlers(parts.log).install(app)
+        dialects = {route.prefix: route.dialect for _, route in routes if route.dialect is not None}
+        ErrorHandlers(parts.log, dialects).install(app)
         faults = []
         for mount, route in routes:
             try:

@@ -64,6 +64,11 @@ class Context:
         self._request = request
 
     @property
+    def abandoned(self) -> Callable[[], bool] | None:
+        """Tells whether the client went away; None where the engine cannot tell."""
+        return None if self._request is None else self._request.env.get("waitress.client_disconnected")
+
+    @property
     def identity(self) -> Identity:
         """The caller, identified at the first use; anonymous when no credential was sent."""
         if self._identity is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 import msgspec
 
+from reactor_kernel.contributions import ErrorDialect, ErrorFacts, ErrorMembers
 from reactor_kernel.errors import DatabaseFault, Kind, ReactorError
 
 if TYPE_CHECKING:
@@ -90,11 +91,15 @@ def envelope(
     return msgspec.json.encode({"ok": False, "error": error, **(top_level or {})}, enc_hook=str)
 
 
-def body_of(error: ReactorError, request_id: str) -> tuple[int, bytes]:
+def body_of(error: ReactorError, request_id: str, dialect: ErrorDialect | None = None) -> tuple[int, bytes]:
     """Return the status and envelope of a domain error; a refusal of the database that nobody mapped shows nothing."""
     if isinstance(error, DatabaseFault):
-        return 500, standard_body(500, request_id)
+        return 500, standard_body(500, request_id, dialect=dialect)
     status = status_of(error)
+    members, top_level = error.members, error.top_level
+    if dialect is not None and not top_level:
+        further = dialect(ErrorFacts(status, error.error_code, error.message, error.error_hint))
+        members, top_level = {**members, **further.members}, dict(further.top_level)
     return status, envelope(
         code=error.error_code,
         message=error.message,
@@ -103,22 +108,39 @@ def body_of(error: ReactorError, request_id: str) -> tuple[int, bytes]:
         hint=error.error_hint,
         details=error.details,
         fields=error.fields,
-        members=error.members,
-        top_level=error.top_level,
+        members=members,
+        top_level=top_level,
     )
 
 
-def standard_body(status: int, request_id: str, message: str | None = None, code: str | None = None) -> bytes:
+def standard_body(
+    status: int,
+    request_id: str,
+    message: str | None = None,
+    code: str | None = None,
+    dialect: ErrorDialect | None = None,
+) -> bytes:
     """Write the envelope of a fault that only HTTP knows."""
     usual, text = CODES.get(status, CODES[400] if status < 500 else CODES[500])
-    return envelope(code=code or usual, message=message or text, status=status, request_id=request_id)
+    said = ErrorFacts(status, code or usual, message or text, None)
+    further = ErrorMembers() if dialect is None else dialect(said)
+    return envelope(
+        code=said.code,
+        message=said.message,
+        status=status,
+        request_id=request_id,
+        members=further.members,
+        top_level=further.top_level,
+    )
 
 
 class ErrorHandlers:
     """Falcon's error handlers; every exception of a request ends in one of them."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, dialects: Mapping[str, ErrorDialect] | None = None) -> None:
+        """Take a log, and the dialect spoken below a prefix where no route matches."""
         self._log = log
+        self._dialects = {f"{prefix}/": dialect for prefix, dialect in (dialects or {}).items()}
 
     def install(self, app: falcon.App[Any, Any]) -> None:
         """Register the handlers on an application."""
@@ -129,7 +151,7 @@ class ErrorHandlers:
     def domain(self, req: Any, resp: Any, error: ReactorError, params: Any) -> None:
         """Answer a domain error."""
         context: Context = req.context
-        status, body = body_of(error, context.request_id)
+        status, body = body_of(error, context.request_id, self._dialect(req))
         if status >= 500:
             self._log.error("%s", error, exc_info=error)
         self._answer(resp, status, body)
@@ -152,7 +174,8 @@ class ErrorHandlers:
             message = f"{req.path} does not answer {req.method}"
         elif status in (400, 415):
             message = error.description
-        self._answer(resp, status, standard_body(status, req.context.request_id, message, code))
+        dialect = self._dialect(req)
+        self._answer(resp, status, standard_body(status, req.context.request_id, message, code, dialect))
         headers: Any = error.headers or ()
         for name, value in headers.items() if isinstance(headers, dict) else headers:
             resp.set_header(name, value)
@@ -161,7 +184,14 @@ class ErrorHandlers:
         """Answer a bug: a plain 500 outside, the traceback in the log."""
         where = req.uri_template or "an unrouted path"
         self._log.error("unhandled %s in %s %s", type(error).__name__, req.method, where, exc_info=error)
-        self._answer(resp, 500, standard_body(500, req.context.request_id))
+        dialect = self._dialect(req)
+        self._answer(resp, 500, standard_body(500, req.context.request_id, dialect=dialect))
+
+    def _dialect(self, req: Any) -> ErrorDialect | None:
+        route = req.context.route
+        if route is not None:
+            return route.dialect  # type: ignore[no-any-return]
+        return next((found for prefix, found in self._dialects.items() if req.path.startswith(prefix)), None)
 
     def _answer(self, resp: Any, status: int, body: bytes) -> None:
         resp.status = status

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from falcon.constants import HTTP_METHODS
 
-from reactor_kernel.contributions import Access, Mount
+from reactor_kernel.contributions import Access, ErrorDialect, Mount
 from reactor_kernel.errors import Fault
 from reactor_kernel.http.parts import HttpParts
 
@@ -37,6 +37,7 @@ class Route:
     path: str
     rules: dict[str, Rule]
     prefix: str
+    dialect: ErrorDialect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def make_routes(parts: HttpParts) -> tuple[list[tuple[Mount, Route]], list[Fault
         for method, rule in rules.items():
             if rule.access is Access.OPERATOR and rule.permission is None:
                 faults.append(_fault(owner, parts, mount.path, f"{method} is for operators but names no permission"))
-            if rule.permission is not None and rule.access in (Access.PUBLIC, Access.ADMIN):
+            if rule.permission is not None and rule.access in (Access.PUBLIC, Access.ADMIN, Access.ADMIN_OR_SERVICE):
                 faults.append(
                     _fault(
                         owner,
@@ -103,7 +104,7 @@ def make_routes(parts: HttpParts) -> tuple[list[tuple[Mount, Route]], list[Fault
                         f"{method} names a permission, which {rule.access.name} callers do not have",
                     )
                 )
-        routes.append((mount, Route(owner, mount.path, rules, prefix)))
+        routes.append((mount, Route(owner, mount.path, rules, prefix, mount.dialect)))
     for owner, _ in parts.fallback[1:]:
         first = parts.fallback[0][0]
         faults.append(

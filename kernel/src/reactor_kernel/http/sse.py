@@ -29,20 +29,28 @@ class EventStream:
     """Iterates frames of a source until it ends or the server drains.
 
     Args:
-        source: yields events, or None where nothing happened for a moment (at most every second or so).
+        source: yields events, or None where nothing happened for a moment (at most every second or so). Bytes are a whole
+            frame and sent as they are, for what is written once and read by many.
         draining: tells whether the server is about to stop; the stream then ends with the event `shutdown`.
         monotonic: the clock for heartbeats.
+        heartbeat: returns the frame to send after 15 s in which nothing was sent.
 
     A plugin gives `ctx.draining` and `ctx.clock.monotonic`, sets the content type `text/event-stream` and mounts the route with
     `stream=True`. The source is closed when the stream ends, also because the reader went away.
     """
 
     def __init__(
-        self, source: Iterator[SseEvent | None], draining: Callable[[], bool], monotonic: Callable[[], float]
+        self,
+        source: Iterator[SseEvent | bytes | None],
+        draining: Callable[[], bool],
+        monotonic: Callable[[], float],
+        *,
+        heartbeat: Callable[[], bytes] = lambda: HEARTBEAT,
     ) -> None:
         self._source = source
         self._draining = draining
         self._monotonic = monotonic
+        self._heartbeat = heartbeat
         self._frames = self._run()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -63,8 +71,8 @@ class EventStream:
                 yield SseEvent("shutdown", {}).encode()
                 return
             if event is not None:
-                yield event.encode()
+                yield event if isinstance(event, bytes) else event.encode()
                 quiet_since = self._monotonic()
             elif self._monotonic() - quiet_since >= HEARTBEAT_SECONDS:
-                yield HEARTBEAT
+                yield self._heartbeat()
                 quiet_since = self._monotonic()

@@ -118,6 +118,22 @@ class OwnedMetrics:
             name, lambda registry: Histogram(name, help, tuple(labels), registry=registry, buckets=edges)
         )
 
+    def render(self) -> tuple[bytes, str]:
+        """Return the exposition text of this plugin's metrics and of the kernel's that are labelled with it."""
+        text, content_type = self._metrics.render()
+        label = f'capability="{self._owner}"'.encode()
+        kept: list[bytes] = []
+        about: list[bytes] = []  # HELP and TYPE of the family that is read, until one of its samples is kept
+        for line in text.splitlines(keepends=True):
+            if line.startswith(b"# HELP "):
+                about = [line]
+            elif line.startswith(b"#"):
+                about.append(line)
+            elif label in line or line.decode().startswith(tuple(self._made)):
+                kept += (*about, line)
+                about = []
+        return b"".join(kept), content_type
+
     def _make(self, name: str, build: Callable[[CollectorRegistry], Any]) -> Any:
         if name not in self._made:
             # A name that belongs to somebody else is a fault of the boot; until it is reported, count apart.

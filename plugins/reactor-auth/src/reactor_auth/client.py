@@ -8,6 +8,7 @@ from uuid import UUID
 from reactor_auth.assembly import Auth
 from reactor_auth.client_tokens import demand_scope
 from reactor_auth.errors import UserNotFound
+from reactor_auth.standing import identity_of
 from reactor_kernel.api import Claims, Identity, OrgRef, UserRecord
 
 
@@ -32,6 +33,10 @@ class LocalAuthClient:
     def mint_service_identity(self, org: OrgRef, caller: str, scopes: Sequence[str]) -> str:
         """Make the token a service names itself with; see `contracts.AuthClient`."""
         return self._auth.delegation.service_token(org, caller, scopes)
+
+    def identity_of(self, user_id: str, org: OrgRef | None = None) -> Identity:
+        """Describe who a user would be; see `contracts.AuthClient`."""
+        return identity_of(self._auth.db, user_id, org)
 
     def user(self, user_id: str) -> UserRecord:
         """Return a user. Raises NotFound `user_not_found`."""

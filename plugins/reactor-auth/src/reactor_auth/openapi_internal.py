@@ -70,7 +70,7 @@ def paths(prefix: str) -> dict[str, Json]:
 
 
 SCHEMAS: dict[str, Json] = {
-    "InternalResolve": {"type": "object", "properties": {"token": _TEXT, "requested_org": _TEXT}},
+    "InternalResolve": {"type": "object", "properties": {"token": _TEXT, "requested_org": _TEXT, "user_id": _TEXT}},
     "InternalContext": {
         "type": "object",
         "required": ["claims", "active_org", "permissions", "ctx", "identity"],

@@ -242,6 +242,15 @@ class RemoteAuthClient:
         except msgspec.ValidationError as fault:
             raise AuthUnavailable("the auth server answered in a form that is not understood") from fault
 
+    def identity_of(self, user_id: str, org: OrgRef | None = None) -> Identity:
+        """Let the other server describe who a user would be; see `contracts.AuthClient`."""
+        sent = {"user_id": user_id} if org is None else {"user_id": user_id, "requested_org": org}
+        answer = self._ask("POST", "/_internal/resolve_ctx", sent)
+        try:
+            return _identity(msgspec.convert(answer, _Context).identity)
+        except (msgspec.ValidationError, ValueError) as fault:
+            raise AuthUnavailable("the auth server answered in a form that is not understood") from fault
+
     def user(self, user_id: str) -> UserRecord:
         """Return a user. Raises NotFound `user_not_found`."""
         try:

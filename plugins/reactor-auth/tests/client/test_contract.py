@@ -98,6 +98,25 @@ def test_the_key_set(auth, api):
     assert auth.jwks() == api.call("GET", "/keys").json()
 
 
+def test_who_a_user_would_be_without_a_session(auth, ann, bob):
+    org = ann.make_org("acme")
+    real, described = auth.resolve(ann.access_token), auth.identity_of(ann.id)
+    for name in ("kind", "subject", "db_role", "user_id", "org_id", "org_role", "permissions"):
+        assert getattr(described, name) == getattr(real, name), name
+    assert (described.session_id, described.claims) == (
+        None,
+        {"amr": [], "email": "ann@example.com", "orgs": [org["id"]], "default_org": org["id"]},
+    )
+    assert auth.identity_of(ann.id, OrgRef("ACME")) == described
+    assert (auth.identity_of(bob.id).org_id, auth.identity_of(bob.id).permissions) == (None, frozenset())
+    assert refusal(lambda: auth.identity_of(bob.id, OrgRef("acme")), Forbidden) == "not_org_member"
+    assert refusal(lambda: auth.identity_of(bob.id, OrgRef("nowhere")), NotFound) == "org_not_found"
+    for nobody in (org["id"], "nobody"):
+        assert refusal(lambda nobody=nobody: auth.identity_of(nobody), NotFound) == "user_not_found"
+    bob.delete("/user")
+    assert refusal(lambda: auth.identity_of(bob.id), Forbidden) == "user_disabled"
+
+
 CALLBACK = "http://localhost:7777/callback"
 
 

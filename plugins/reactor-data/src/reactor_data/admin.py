@@ -54,7 +54,7 @@ class Administration:
             "columns": [
                 {
                     "name": column.name,
-                    "data_type": column.type,
+                    "data_type": snapshot.shown(column.type),
                     "is_nullable": column.nullable,
                     "is_primary_key": column.name in relation.primary_key,
                 }

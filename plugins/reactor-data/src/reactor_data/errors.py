@@ -89,6 +89,29 @@ def table_not_found(name: str, schema: str, near: Sequence[str]) -> DataError:
     )
 
 
+def schema_not_exposed(name: str, exposed: Sequence[str]) -> DataError:
+    """A profile header names a schema that is not exposed."""
+    return DataError(
+        406,
+        "schema_not_exposed",
+        f"Invalid schema: {name}",
+        pgrst="PGRST106",
+        hint=f"Only the following schemas are exposed: {', '.join(exposed)}",
+        details={"schema": name},
+    )
+
+
+def function_unknown(name: str, schema: str) -> DataError:
+    """No function of that name is exposed."""
+    return DataError(
+        404,
+        "function_not_found",
+        f"Could not find the function {schema}.{name} in the schema cache",
+        pgrst="PGRST202",
+        details={"function": name},
+    )
+
+
 def column_not_found(column: str, relation: str, near: Sequence[str], *, written: bool = False) -> DataError:
     """A column named in the query string or, when `written`, in `columns` or the body does not exist."""
     hint = f"Perhaps you meant the column '{near[0]}'" if near else None
@@ -130,6 +153,108 @@ def range_not_satisfiable(detail: str, *, total: int | None = None) -> DataError
         detail=detail,
         headers=headers,
     )
+
+
+def max_affected_exceeded(rows: int, most: int) -> DataError:
+    """More rows would be changed than the caller allows; nothing is kept."""
+    return DataError(
+        400,
+        "max_affected_exceeded",
+        "Query result exceeds max-affected preference constraint",
+        pgrst="PGRST124",
+        detail=f"The query affects {rows} rows",
+        details={"rows": rows, "max_affected": most},
+    )
+
+
+def put_filters() -> DataError:
+    """PUT names something else than one row by its primary key."""
+    return DataError(
+        405,
+        "invalid_upsert",
+        "Filters must include all and only primary key columns with 'eq' operators",
+        pgrst="PGRST105",
+        hint="PUT one row: name each column of the primary key once, as in ?id=eq.1.",
+    )
+
+
+def put_page() -> DataError:
+    """PUT is given a page."""
+    return DataError(
+        400, "invalid_upsert", "limit/offset querystring parameters are not allowed for PUT", pgrst="PGRST114"
+    )
+
+
+def put_key_mismatch() -> DataError:
+    """The row of a PUT has another key than its address."""
+    return DataError(
+        400,
+        "invalid_upsert",
+        "Payload values do not match URL in primary key column(s)",
+        pgrst="PGRST115",
+        hint="Give the row the key that stands in the URL.",
+    )
+
+
+def not_acceptable(entries: Sequence[str], hint: str) -> DataError:
+    """None of the accepted media types can be made."""
+    return DataError(
+        406,
+        "not_acceptable",
+        f"None of these media types are available: {', '.join(entries)}",
+        pgrst="PGRST107",
+        hint=hint,
+    )
+
+
+def invalid_path() -> DataError:
+    """The address is deeper than any resource."""
+    return DataError(
+        404,
+        "not_found",
+        "Invalid path specified in request URL",
+        pgrst="PGRST125",
+        hint="Rows are at /data/v1/{relation}, functions at /data/v1/rpc/{function}; related rows come with select=.",
+    )
+
+
+def permission_missing(permission: str, *, anonymous: bool) -> DataError:
+    """The caller lacks a permission that the server demands beside the database's rights."""
+    return DataError(
+        401 if anonymous else 403,
+        "permission_denied",
+        f"the permission {permission} is required",
+        pgrst="42501",
+        hint="An owner of the organisation may add it to the caller's role.",
+        details={"permission": permission},
+        headers={"WWW-Authenticate": "Bearer"} if anonymous else None,
+    )
+
+
+def only_get_subscribes() -> DataError:
+    """Something other than GET asks for events."""
+    return DataError(
+        405,
+        "method_not_allowed",
+        "only GET subscribes to changes",
+        pgrst="PGRST117",
+        hint="Send GET with subscribe=1 and Accept: text/event-stream.",
+    )
+
+
+def realtime_unavailable(message: str, hint: str) -> DataError:
+    """The table has no realtime."""
+    return DataError(426, "realtime_unavailable", message, hint=hint)
+
+
+def bad_override(what: str) -> DataError:
+    """SQL set a response.* setting that no answer can follow."""
+    if what == "status":
+        message, code = "response.status guc must be a valid status code", "PGRST112"
+    else:
+        message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
+        code = "PGRST111"
+    return DataError(500, "config_error", message, pgrst=code)
 
 
 class MigrationDrift(MigrationFailed):

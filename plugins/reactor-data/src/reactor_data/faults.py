@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from reactor_data.catalog.model import Relation, Schema
 from reactor_data.errors import DataError
+from reactor_data.raised import raised_error
 from reactor_kernel.api import DatabaseFault, DatabaseUnavailable, PoolTimeout
 
 # Applied top-down: the first prefix that fits decides.
@@ -52,17 +53,24 @@ _ROW_SECURITY = re.compile(
 
 
 def explain_fault(
-    fault: DatabaseFault, *, schema: Schema, relation: Relation, scope: str, anonymous: bool
+    fault: DatabaseFault, *, policies: Mapping[tuple[str, str], str], subject: str, scope: str, anonymous: bool
 ) -> DataError:
-    """Turn a refusal into the error the caller sees. `scope` is select, insert, update or delete."""
+    """Turn a refusal into the error the caller sees.
+
+    `subject` is the relation or function, `scope` select, insert, update, delete or execute; `policies` maps a table and the
+    native name of a policy to the declared name.
+    """
     state = fault.sqlstate
     if state == "42501":
-        return _refusal(fault, schema, relation, scope, anonymous)
+        return _refusal(fault, policies, subject, scope, anonymous)
+    if state == "PGRST":
+        return raised_error(fault.primary, fault.detail)
     status, code = _classify(fault)
     hint = fault.db_hint
-    if hint is None and state == "57014":
+    if hint is None and state == "57014" and "statement timeout" in fault.primary:
         hint = "The statement ran longer than [data] statement_timeout_ms allows."
-    return DataError(status, code, fault.primary, pgrst=state, detail=fault.detail, hint=hint)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return DataError(status, code, fault.primary, pgrst=state, detail=fault.detail, hint=hint, headers=headers)
 
 
 def explain_outage(outage: DatabaseUnavailable | PoolTimeout) -> DataError:
@@ -87,13 +95,17 @@ def _classify(fault: DatabaseFault) -> tuple[int, str]:
     if state.startswith("PT"):
         digits = state[2:]
         return (int(digits) if digits.isdigit() and 200 <= int(digits) <= 599 else 500), "raised"
+    if state == "42883" and fault.primary.startswith("function xmlagg("):
+        return 406, "not_acceptable"
     for prefix, status, code in _BY_PREFIX:
         if state.startswith(prefix):
             return status, code
     return 400, "database_error"
 
 
-def _refusal(fault: DatabaseFault, schema: Schema, relation: Relation, scope: str, anonymous: bool) -> DataError:
+def _refusal(
+    fault: DatabaseFault, policies: Mapping[tuple[str, str], str], subject: str, scope: str, anonymous: bool
+) -> DataError:
     status = 401 if anonymous else 403
     headers = {"WWW-Authenticate": "Bearer"} if anonymous else None
     violated = _ROW_SECURITY.search(fault.primary)
@@ -104,8 +116,8 @@ def _refusal(fault: DatabaseFault, schema: Schema, relation: Relation, scope: st
             fault.primary,
             pgrst=fault.sqlstate,
             detail=fault.detail,
-            hint=fault.db_hint or f"A migration may grant it: grant {scope} on {relation.name} to the caller's role.",
-            details={"table": relation.name, "scope": scope},
+            hint=fault.db_hint or f"A migration may grant it: grant {scope} on {subject} to the caller's role.",
+            details={"function" if scope == "execute" else "table": subject, "scope": scope},
             headers=headers,
         )
     table, native = violated.group("table"), violated.group("policy")
@@ -113,7 +125,7 @@ def _refusal(fault: DatabaseFault, schema: Schema, relation: Relation, scope: st
     if native is None:
         hint = f"No policy of {table} allows this {scope}, or the row would not be visible to the caller afterwards."
     else:
-        declared = schema.policies.get((table, native), native)
+        declared = policies.get((table, native), native)
         facts["policy"] = declared
         hint = f'The row does not satisfy the check of policy "{declared}" on {table}.'
     return DataError(

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from reactor_data.errors import DataError, unsupported
+from reactor_data.errors import DataError
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "resolution": ("merge-duplicates", "ignore-duplicates"),
@@ -15,6 +15,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "count": ("exact", "planned", "estimated", "none"),
     "tx": ("commit", "rollback"),
     "handling": ("strict", "lenient"),
+    "outcome": ("per-row",),
 }
 
 
@@ -25,10 +26,12 @@ class Preferences(msgspec.Struct, frozen=True):
     missing: str | None = None
     returning: str | None = None
     count: str | None = None
+    tx: str | None = None
     handling: str | None = None
     timezone: str | None = None
     max_affected: int | None = None
     on_conflict: str | None = None
+    per_row: bool = False
     unknown: tuple[str, ...] = ()
 
     @property
@@ -36,26 +39,39 @@ class Preferences(msgspec.Struct, frozen=True):
         """Tell whether what cannot be honoured is an error."""
         return self.handling == "strict"
 
-    def applied(self, *, resolution: bool, missing: bool, returning: bool, count: bool, max_affected: bool) -> str:
+    def applied(
+        self,
+        *,
+        resolution: bool = False,
+        missing: bool = False,
+        returning: bool = False,
+        count: bool = False,
+        max_affected: bool = False,
+        per_row: bool = False,
+    ) -> str:
         """Return `Preference-Applied`: what took effect, in the contract's order."""
         parts = (
             ("resolution", self.resolution if resolution else None),
             ("missing", self.missing if missing else None),
             ("return", self.returning if returning else None),
             ("count", self.count if count and self.count != "none" else None),
+            ("tx", self.tx),
             ("handling", self.handling),
             ("timezone", self.timezone),
             ("max-affected", str(self.max_affected) if max_affected and self.max_affected is not None else None),
+            ("outcome", "per-row" if per_row and self.per_row else None),
         )
         return ", ".join(f"{name}={value}" for name, value in parts if value is not None)
 
 
 @lru_cache(256)
-def parse_preferences(header: str | None) -> Preferences:
+def parse_preferences(header: str | None, *, tx_allowed: bool = False) -> Preferences:
     """Parse a Prefer header, several already joined by commas. Of one preference the first occurrence counts.
 
+    `tx_allowed` tells whether `tx=` may say how the transaction ends; it is unknown otherwise.
+
     Raises:
-        DataError: 400 PGRST122 under `handling=strict`, 501 for a known preference this version does not do.
+        DataError: 400 PGRST122 for what cannot be honoured, under `handling=strict`.
     """
     if not header:
         return Preferences()
@@ -69,9 +85,7 @@ def parse_preferences(header: str | None) -> Preferences:
         elif on_conflict is not None and token and not equals:
             # The JS client's comma list falls apart into preferences of their own.
             on_conflict.append(token)
-        elif name == "outcome" and value == "per-row":
-            raise unsupported("Prefer: outcome=per-row is")
-        elif _is_known(name, value):
+        elif _is_known(name, value) and (tx_allowed or name != "tx"):
             found.setdefault(name, value)
         elif token:
             unknown.append(token)
@@ -80,10 +94,12 @@ def parse_preferences(header: str | None) -> Preferences:
         missing=found.get("missing"),
         returning=found.get("return"),
         count=found.get("count"),
+        tx=found.get("tx"),
         handling=found.get("handling"),
         timezone=found.get("timezone"),
         max_affected=int(found["max-affected"]) if "max-affected" in found else None,
         on_conflict=",".join(on_conflict) if on_conflict else None,
+        per_row="outcome" in found,
         unknown=tuple(unknown),
     )
     if preferences.strict and unknown:

@@ -67,3 +67,33 @@ audit_events = Table(
 Index("audit_events_org_ts", audit_events.c.org_id, audit_events.c.ts.desc())
 Index("audit_events_actor_ts", audit_events.c.actor_user_id, audit_events.c.ts.desc())
 Index("audit_events_ts", audit_events.c.ts.desc())
+
+realtime_outbox = Table(
+    "realtime_outbox",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True, start=1024, increment=1024), primary_key=True),
+    Column("xid", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
+    Column("snapshot", Text, nullable=False, server_default=text("(pg_current_snapshot())::text")),
+    Column("event", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+)
+Index("realtime_outbox_xid", realtime_outbox.c.xid)
+
+realtime_exempt = Table(
+    "realtime_exempt",
+    metadata,
+    Column("schema_name", Text, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("org_id", UUID, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_sha256", Text, nullable=False),
+    Column("answer", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index("idempotency_keys_created_at", idempotency_keys.c.created_at)

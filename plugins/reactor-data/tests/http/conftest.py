@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,11 +65,13 @@ class TrustingAuth:
         except ValueError as error:
             raise InvalidCredential("that is no identity") from error
         return Identity(
-            kind=IdentityKind.USER,
+            kind=IdentityKind(found.get("kind", "user")),
             subject=f"user_{found['user_id']}",
-            db_role=DbRole.AUTHENTICATED,
+            db_role=DbRole(found.get("db_role", "authenticated")),
             user_id=found["user_id"],
             org_id=found["org_id"],
+            claims=found.get("claims", {}),
+            permissions=frozenset(found.get("permissions", ())),
         )
 
     @hookimpl
@@ -81,9 +85,10 @@ class Member:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.user_id, self.org_id = str(uuid7()), str(uuid7())
+        self.more: dict[str, Any] = {}
 
     def call(self, method: str, url: str, *, body: Any = None, **headers: str) -> Any:
-        token = json.dumps({"user_id": self.user_id, "org_id": self.org_id})
+        token = json.dumps({"user_id": self.user_id, "org_id": self.org_id, **self.more})
         sent = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): text for name, text in headers.items()}
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if content is not None:
@@ -109,8 +114,9 @@ def project(tmp_path: Path) -> Path:
 def boot(kernel_factory: Any, project: Path) -> Callable[..., Any]:
     from reactor_data.plugin import DataPlugin
 
-    def make(**config: Any) -> Any:
-        return kernel_factory(TrustingAuth, DataPlugin, config={"data": config}, root=project)
+    def make(*, _database: dict[str, Any] | None = None, _url: str | None = None, **config: Any) -> Any:
+        sections = {"data": config} if _database is None else {"data": config, "database": _database}
+        return kernel_factory(TrustingAuth, DataPlugin, config=sections, root=project, database_url=_url)
 
     return make
 
@@ -152,6 +158,90 @@ def wire(boot: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
         transport = httpx.WSGITransport(app=boot(**config).app, raise_app_exceptions=True, remote_addr="127.0.0.1")
         opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
         return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+_HERE = Path(__file__).parent
+# The other organisation's twin of a row of the record shop: added to its ids, and put before its texts.
+_OTHER_IDS, _OTHER = 50_000, "theirs"
+_TEXTS = ("name", "title", "codec", "city")
+
+
+def _twin(row: dict[str, Any]) -> dict[str, Any]:
+    twin = dict(row)
+    for key, value in row.items():
+        if value is not None and (key == "id" or key.endswith("_id")):
+            twin[key] = value + _OTHER_IDS
+        elif value is not None and key in _TEXTS:
+            twin[key] = f"{_OTHER} {value}"
+    return twin
+
+
+@pytest.fixture
+def shop_project(tmp_path: Path) -> Path:
+    """A project with the tables of the record shop, for modules whose `project` it is."""
+    root = tmp_path / "served"
+    (root / "migrations").mkdir(parents=True)
+    shutil.copy(_HERE / "music.sql", root / "migrations" / "001_music.sql")
+    return root
+
+
+@pytest.fixture
+def stock() -> Callable[[Member, Member], Member]:
+    """Fill the record shop with rows of the first member and twins of them of the second; return the first."""
+
+    def fill(ann: Member, bob: Member) -> Member:
+        for table, rows in json.loads((_HERE / "music.json").read_text(encoding="utf-8")).items():
+            ann.insert(*rows, table=table)
+            bob.insert(*map(_twin, rows), table=table)
+        return ann
+
+    return fill
+
+
+@pytest.fixture
+def shop(stock: Callable[[Member, Member], Member], two_orgs: tuple[Member, Member]) -> Member:
+    """Ann, beside whose rows of the record shop are those of another organisation."""
+    return stock(*two_orgs)
+
+
+@pytest.fixture
+def theirs() -> Callable[[str], bool]:
+    """Tell whether an answer has anything of the other organisation."""
+    return lambda text: _OTHER in text or re.search(r"\b5[01]\d{3}\b", text) is not None
+
+
+class Served:
+    """A kernel of a test's own: two members in different organisations, and the database as its owner sees it."""
+
+    def __init__(self, kernel: Any, client: Any) -> None:
+        self.kernel = kernel
+        self.client = client
+        self.ann, self.bob = Member(client), Member(client)
+
+    def rows(self, sql: str) -> list[tuple[str | None, ...]]:
+        from reactor_kernel.api import Statement
+
+        (result,) = self.kernel.database.run(None, [Statement(sql)])
+        return [tuple(None if value is None else value.decode() for value in row) for row in result.rows]
+
+
+@pytest.fixture
+def served(boot: Callable[..., Any], project: Path) -> Iterator[Callable[..., Served]]:
+    """Boot with another migration and configuration: `served("create table …", max_limit=2)`."""
+    import httpx
+
+    opened: list[Any] = []
+
+    def make(migration: str = "", **config: Any) -> Served:
+        (project / "migrations" / "002_own.sql").write_text(migration, encoding="utf-8")
+        kernel = boot(**config)
+        transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+        opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
+        return Served(kernel, opened[-1])
 
     yield make
     for one in opened:

@@ -119,7 +119,7 @@ def test_content_location_sorts_the_keys(ann: Any) -> None:
 
 def test_options_says_what_a_relation_takes(client: Any) -> None:
     answer = client.options("/data/v1/todos")
-    assert (answer.status_code, answer.headers["Allow"]) == (200, "OPTIONS,GET,HEAD,POST,PATCH,DELETE")
+    assert (answer.status_code, answer.headers["Allow"]) == (200, "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE")
     assert client.options("/data/v1/nothing").status_code == 404
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -323,3 +324,90 @@ def test_the_branch_has_no_difference_to_its_tables(lab: Any) -> None:
             },
         )
         assert compare_metadata(context, metadata) == []
+
+
+@pytest.fixture
+def superuser(lab: Any) -> Iterator[Any]:
+    """Migrations of a login that is a superuser; `superuser(channel)` applies them."""
+    from reactor_data.usermigrations.apply import UserMigrations
+    from reactor_kernel.db.database import PostgresDatabase
+    from reactor_kernel.embedded.settings import LOGIN, SUPERUSER
+
+    database = PostgresDatabase(lab.db.dsn.replace(f"//{LOGIN}@", f"//{SUPERUSER}@", 1), pool_max=2)
+
+    def apply(channel: str = "reactor_data") -> None:
+        UserMigrations(
+            database, directory=lab.root / "migrations", root=lab.root, user_schema="public", channel=channel
+        ).apply()
+
+    yield apply
+    database.dispose()
+
+
+def ddl_trigger(lab: Any) -> list[tuple[str | None, ...]]:
+    return lab.rows(  # type: ignore[no-any-return]
+        "select t.oid::text, p.prosrc from pg_event_trigger t join pg_proc p on p.oid = t.evtfoid"
+        " where t.evtname = 'reactor_data_ddl'"
+    )
+
+
+def test_a_change_of_the_schema_outside_of_migrations_is_announced(lab: Any, superuser: Any) -> None:
+    import psycopg
+
+    superuser()
+    with psycopg.connect(lab.db.dsn, autocommit=True) as listening:
+        listening.execute("listen reactor_data")
+        for statement in (
+            "create table a (id int primary key)",
+            "create table b (a_id int references a)",
+            "comment on table a is 'x'",
+            "drop table b",
+        ):
+            lab.rows(statement)
+            heard = [notice.payload for notice in listening.notifies(timeout=10, stop_after=1)]
+            assert heard == ["reload schema"], statement
+        lab.rows("create temp table c (id int)")
+        lab.rows("insert into a values (1)")
+        lab.rows("select pg_notify('reactor_data', 'last')")
+        assert [notice.payload for notice in listening.notifies(timeout=10, stop_after=1)] == ["last"]
+
+
+def test_the_announcement_follows_the_configured_channel_and_is_made_once(lab: Any, superuser: Any) -> None:
+    superuser()
+    first = ddl_trigger(lab)
+    superuser()
+    assert ddl_trigger(lab) == first
+    superuser("elsewhere")
+    assert "pg_notify('elsewhere', 'reload schema')" in str(ddl_trigger(lab))
+
+
+def test_a_login_that_is_no_superuser_does_without_the_announcement(lab: Any) -> None:
+    lab.apply()
+    assert bool(ddl_trigger(lab)) is lab.db.is_superuser_login()
+
+
+def test_every_exposed_schema_gets_the_default_grants(lab: Any) -> None:
+    from reactor_data.usermigrations.apply import UserMigrations
+
+    lab.write(
+        "001.sql", "create schema v2; create table v2.things (id int); create schema v3; create table v3.own (id int);"
+    )
+    UserMigrations(
+        lab.db, directory=lab.root / "migrations", root=lab.root, user_schema="public, v2", channel="reactor_data"
+    ).apply()
+    assert grantees(lab, "things") >= {"reactor_authenticated", "reactor_anon"}
+    assert grantees(lab, "own") == set()
+    assert lab.rows(
+        "select has_schema_privilege('reactor_authenticated', n, 'usage')::text from unnest('{v2,v3}'::text[]) n"
+    ) == [("true",), ("false",)]
+
+
+@pytest.mark.parametrize("key", ["authenticated", "service"])
+def test_a_role_that_callers_do_not_run_as_is_refused(lab: Any, key: str) -> None:
+    if key == "service" and not lab.service_roles:
+        pytest.skip("services run as the tables' owner here")
+    with pytest.raises(MigrationFailed) as raised:
+        lab.apply(**{f"{key}_role": "somebody"})
+    callers = {"authenticated": "users", "service": "services"}[key]
+    assert raised.value.message == f"[data] {key}_role is 'somebody', but {callers} run as 'reactor_{key}'"
+    lab.apply(**{f"{key}_role": f"reactor_{key}"})

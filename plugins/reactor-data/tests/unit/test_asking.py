@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from reactor_data.asking import LONGEST_KEPT, Asked, understand
+from reactor_data.asking import LONGEST_KEPT, Asked, Asker
+from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
+from reactor_data.query.rendering import Shape
+
+ASKER = Asker(DataConfig())
 
 
-def ask(raw: str, prefer: str | None = None, range_header: str | None = None, **changed: bool | int) -> Asked:
-    options = {"singular": False, "body": True, "default_limit": 100, "max_limit": 1000, **changed}
-    return understand(raw, prefer, range_header, **options)  # type: ignore[arg-type]
+def ask(
+    raw: str,
+    prefer: str | None = None,
+    range_header: str | None = None,
+    shape: Shape = Shape(),  # noqa: B008 - frozen
+    body: bool = True,
+) -> Asked:
+    return ASKER.understand(raw, prefer, range_header, shape, body)
 
 
 def test_the_same_words_are_understood_once() -> None:
@@ -23,10 +32,8 @@ def test_every_difference_makes_another_request() -> None:
         ask("id=eq.2"),
         ask("id=eq.1", "count=exact"),
         ask("id=eq.1", None, "0-4"),
-        ask("id=eq.1", singular=True),
+        ask("id=eq.1", shape=Shape("object")),
         ask("id=eq.1", body=False),
-        ask("id=eq.1", default_limit=7),
-        ask("id=eq.1", max_limit=7),
     ]
     assert len({id(one) for one in asked}) == len(asked)
     assert [one.parsed.values for one in asked[:2]] == [["1"], ["2"]]

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from reactor_data.admin import bind_names
 from reactor_data.bodies import read_payload
+from reactor_data.catalog.model import Schema
 from reactor_data.errors import DataError
-from reactor_data.http.negotiation import wants_object
+from reactor_data.http.negotiation import Negotiator
 from reactor_data.pages import content_range, page_of, read_status
 from reactor_data.preferences import parse_preferences
+from reactor_data.query.rendering import Shape
 
 
 def test_the_first_occurrence_of_a_preference_counts_and_unknown_ones_are_ignored() -> None:
@@ -131,14 +133,64 @@ def test_bodies_that_cannot_be_used_are_refused(kind: str | None, body: bytes, m
     assert (error.status, error.error_code, error.pgrst, error.message) == (400, "invalid_body", "PGRST102", message)
 
 
-def test_the_first_acceptable_entry_wins() -> None:
-    assert wants_object(None) is False
-    assert wants_object("text/html, application/vnd.pgrst.object+json, application/json") is True
-    assert wants_object("application/json;q=0.1, application/vnd.pgrst.object+json") is False
+def negotiated(accept: str | None, **types: str) -> tuple[Shape, str]:
+    schema = Schema("public", 1, {}, types, {})
+    form = Negotiator(plan_enabled=True).choose(accept, schema, "t", whole=True)
+    return form.shape, form.content_type
+
+
+VENDOR = "application/vnd.pgrst."
+
+
+@pytest.mark.parametrize(
+    ("accept", "shape", "content_type"),
+    [
+        (None, Shape(), "application/json"),
+        ("", Shape(), "application/json"),
+        (f"text/html, {VENDOR}object+json, application/json", Shape("object"), f"{VENDOR}object+json"),
+        (f"application/json;q=0.1, {VENDOR}object+json", Shape(), "application/json"),
+        (f"{VENDOR}array+json", Shape(), "application/json"),
+        (f"{VENDOR}array+json;nulls=stripped", Shape(stripped=True), f"{VENDOR}array+json;nulls=stripped"),
+        (
+            f"{VENDOR}object; nulls=stripped",
+            Shape("object", stripped=True),
+            f"{VENDOR}object+json;nulls=stripped",
+        ),
+        ("text/csv", Shape("csv"), "text/csv"),
+        ("image/png, */*;q=0.1", Shape(), "application/json"),
+        (f"{VENDOR}plan", Shape(explain="format text"), f'{VENDOR}plan+text; for="application/json"'),
+        (
+            f'{VENDOR}plan+json; for="text/csv"; options=buffers|analyze|nope',
+            Shape("csv", explain="format json, analyze, buffers"),
+            f'{VENDOR}plan+json; for="text/csv"; options=analyze|buffers',
+        ),
+    ],
+)
+def test_the_first_acceptable_entry_wins(accept: str | None, shape: Shape, content_type: str) -> None:
+    assert negotiated(accept) == (shape, f"{content_type}; charset=utf-8")
+
+
+def test_geojson_is_made_by_the_function_beside_the_type() -> None:
+    shape, content_type = negotiated("application/geo+json", geometry='"gis stuff".geometry')
+    assert (shape.function, content_type) == ('"gis stuff".st_asgeojson', "application/geo+json; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("accept", "hint"),
+    [
+        (
+            "image/png, text/html",
+            "Rows are answered as application/json, text/csv and application/vnd.pgrst.object+json.",
+        ),
+        ("application/geo+json", "GeoJSON is made by PostGIS, which is not on this database's search path."),
+    ],
+)
+def test_what_nobody_can_make_is_406(accept: str, hint: str) -> None:
     with pytest.raises(DataError) as raised:
-        wants_object("text/csv, image/png")
-    assert (raised.value.status, raised.value.pgrst) == (406, "PGRST107")
-    assert raised.value.message == "None of these media types are available: text/csv, image/png"
+        negotiated(accept)
+    error = raised.value
+    assert (error.status, error.pgrst, error.error_hint) == (406, "PGRST107", hint)
+    assert error.message == f"None of these media types are available: {accept}"
 
 
 def test_named_parameters_are_bound_only_where_they_are_parameters() -> None:

@@ -22,7 +22,10 @@ def test_the_manifest_imports_nothing_heavy() -> None:
     ("values", "problems"),
     [
         ({}, []),
-        ({"user_schema": "a,b"}, [("user_schema", "a list of schemas is not supported by this version; name one")]),
+        ({"user_schema": "a, b"}, []),
+        ({"user_schema": "a,,b"}, [("user_schema", "'' is not a plain identifier")]),
+        ({"pre_request": "a.b.c"}, [("pre_request", "'a.b.c' is not a function such as public.check_request")]),
+        ({"role_claim": "$.."}, [("role_claim", "'$..' is not a path such as $.role or $.app_metadata.roles[0]")]),
         (
             {"user_schema": "_reactor_auth"},
             [("user_schema", "_reactor_auth belongs to the platform and cannot be exposed")],

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactor_data.sql.lint import lint
 from reactor_data.sql.native import create_base, create_statement, native_name, native_policies, needs_base
 from reactor_data.sql.policy import PolicyDeclaration
 from reactor_data.sql.script import PlainStatement, RemovalStatement, parse_script
@@ -210,16 +209,6 @@ def test_only_the_rls_option_is_taken_out_of_create_table(sql: str, compiled: st
     assert isinstance(step, PlainStatement)
     assert step.compiled.sql == compiled
     assert step.row_security is row_security
-
-
-def test_an_update_policy_with_only_a_check_is_warned_about() -> None:
-    source = SqlSource("m.sql", "policy n on t for insert, update check (b);")
-    assert lint(source, parse_script(source)) == [
-        'm.sql:1:1: policy "n" is for update with only CHECK: rows stay invisible to UPDATE unless another policy has USING\n'
-        "  | policy n on t for insert, update check (b);\n"
-        "  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
-        "  fix: add using (…) to it, or have another policy for update with using (…)"
-    ]
 
 
 def test_drop_policy_is_read_in_all_its_forms() -> None:

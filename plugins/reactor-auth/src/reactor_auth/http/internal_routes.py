@@ -23,10 +23,14 @@ HEADER = "X-Reactor-Internal-Secret"
 
 
 class ResolveRequest(msgspec.Struct):
-    """`POST /_internal/resolve_ctx`; both may stand in headers instead."""
+    """`POST /_internal/resolve_ctx`; token and organisation may stand in headers instead.
+
+    `user_id` in the place of a token asks who that user would be.
+    """
 
     token: str | None = None
     requested_org: str | None = None
+    user_id: str | None = None
 
 
 class ServiceTokenRequest(msgspec.Struct):
@@ -65,9 +69,12 @@ class ResolveContextResource:
         self._secret.demand(req)
         raw = req.bounded_stream.read()
         wanted = bodies.decode(raw, ResolveRequest) if raw.strip() else ResolveRequest()
-        token = wanted.token or _bearer(req)
-        org = wanted.requested_org or req.get_header("X-Reactor-Org") or None
-        identity = self._auth.resolve(token, org)
+        named = wanted.requested_org or req.get_header("X-Reactor-Org") or None
+        org = None if named is None else OrgRef(named)
+        if wanted.user_id is not None and wanted.token is None:
+            identity = LocalAuthClient(self._auth).identity_of(wanted.user_id, org)
+        else:
+            identity = self._auth.resolve(wanted.token or _bearer(req), org)
         context = {
             "claims": identity.claims,
             "active_org": identity.org_id,

@@ -35,6 +35,30 @@ def caller(user_id: UUID, session_id: UUID, ref: UUID | str | None) -> Statement
     return Statement(_BY_ID if isinstance(ref, UUID) else _BY_SLUG, (str(user_id), str(session_id), str(ref)))
 
 
+_STANDING = """\
+SELECT u.disabled_at IS NOT NULL, o.id, r.name,
+       (SELECT json_agg(p.permission ORDER BY p.permission) FROM _reactor_auth.role_permissions p WHERE p.role_id = r.id),
+       u.email, u.default_org_id,
+       (SELECT json_agg(every.org_id ORDER BY every.org_id) FROM _reactor_auth.memberships every WHERE every.user_id = u.id)
+FROM _reactor_auth.users u
+LEFT JOIN _reactor_auth.orgs o ON {org}
+LEFT JOIN _reactor_auth.memberships m ON m.org_id = o.id AND m.user_id = u.id
+LEFT JOIN _reactor_auth.roles r ON r.id = m.role_id
+WHERE u.id = $1::uuid"""
+
+
+def standing(user_id: UUID, ref: UUID | str | None) -> Statement:
+    """Read what a user is in an organisation, else in its default one, with what its tokens would tell.
+
+    Columns: disabled, org id, role name, permissions as a JSON array, e-mail, default organisation, organisations as a JSON
+    array. No row, NULL org and NULL role mean the same as for `caller`.
+    """
+    if ref is None:
+        return Statement(_STANDING.format(org="o.id = u.default_org_id"), (str(user_id),))
+    org = "o.id = $2::uuid" if isinstance(ref, UUID) else "lower(o.slug) = lower($2::text)"
+    return Statement(_STANDING.format(org=org), (str(user_id), str(ref)))
+
+
 def org_names(org_id: UUID) -> Statement:
     """Read the slug of an organisation; no row where there is none."""
     return Statement("SELECT slug FROM _reactor_auth.orgs WHERE id = $1::uuid", (str(org_id),))

@@ -4,46 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Mapping, Sequence
 
 from reactor_data.catalog import queries
-from reactor_data.catalog.model import Relation, Schema
-from reactor_kernel.api import Clock, Database, RawResult, ReactorError
+from reactor_data.catalog.loading import Loader
+from reactor_data.catalog.model import Relation, Schema, Snapshot
+from reactor_data.errors import schema_not_exposed
+from reactor_kernel.api import Clock, Database, DbRole, Identity, IdentityKind, ReactorError, Statement
 
 DEBOUNCE_SECS = 0.1
-# A relation made without a notice is found by asking for it, but a flood of unknown names must not become one of
-# catalogue queries.
+# What was made without a notice is found by asking for it, but a flood of unknown names must not become one of catalogue
+# queries.
 MISS_RELOAD_SECS = 1.0
-
-# Spellings of SQL that are no type names of the catalogue.
-_SQL_NAMES = {
-    "bigint": "int8",
-    "boolean": "bool",
-    "char": "bpchar",
-    "character": "bpchar",
-    "character varying": "varchar",
-    "dec": "numeric",
-    "decimal": "numeric",
-    "double precision": "float8",
-    "float": "float8",
-    "int": "int4",
-    "integer": "int4",
-    "real": "float4",
-    "smallint": "int2",
-    "time with time zone": "timetz",
-    "time without time zone": "time",
-    "timestamp with time zone": "timestamptz",
-    "timestamp without time zone": "timestamp",
-}
 
 
 class SchemaCache:
-    """Hands out the current snapshot.
+    """Hands out the current snapshot of the exposed schemas.
 
-    No request queries the catalogue: a snapshot is loaded at the first use, after a notice on the schema channel, after
-    the listener lost its connection, and after Postgres contradicted the present one.
+    `schema` is a name or a comma list of them; the first is the default, which a `profile` of None means. No request queries
+    the catalogue: a snapshot is loaded at the first use, after a notice on the schema channel, after the listener lost its
+    connection, and after Postgres contradicted the present one.
     """
 
     def __init__(
@@ -56,14 +36,16 @@ class SchemaCache:
         log: logging.Logger,
     ) -> None:
         self._db = database
-        self._schema = schema
-        self.search_path = [schema, *(name for name in extra_search_path if name != schema)]
+        self.schemas = schema_names(schema)
+        self._extra = tuple(extra_search_path)
+        self._loader = Loader(self.schemas, extra_search_path)
+        self._role_names: dict[DbRole, str] = {}
         self._clock = clock
         self._log = log
         self._lock = threading.Lock()
-        self._current: Schema | None = None
+        self._current: Snapshot | None = None
         self._stale = False
-        self._loaded_at = 0.0
+        self._looked_at = 0.0
         self._loads = 0
         self._timer: threading.Timer | None = None
 
@@ -72,23 +54,57 @@ class SchemaCache:
         """How many snapshots were loaded."""
         return self._loads
 
-    def current(self) -> Schema:
+    @property
+    def search_path(self) -> list[str]:
+        """The search path of statements on the default schema."""
+        return list(self._loader.search_path(self.schemas[0]))
+
+    def exposed(self, profile: str | None) -> str:
+        """Return the schema that a profile means. Raises 406 `schema_not_exposed`."""
+        if profile is None:
+            return self.schemas[0]
+        if profile not in self.schemas:
+            raise schema_not_exposed(profile, self.schemas)
+        return profile
+
+    def current(self, profile: str | None = None) -> Schema:
+        """Return a schema as it is, loading a snapshot first where there is none that can be trusted.
+
+        Raises:
+            DataError: 406 `schema_not_exposed`.
+        """
+        return self.snapshot().schemas[self.exposed(profile)]
+
+    def snapshot(self) -> Snapshot:
         """Return the snapshot, loading one first where there is none that can be trusted."""
         snapshot = self._current
         if snapshot is None or self._stale:
-            return self.reload(unless_newer_than=0 if snapshot is None else snapshot.version)
+            return self._reload(0 if snapshot is None else snapshot.version)
         return snapshot
 
-    def loaded(self) -> Schema | None:
-        """Return the snapshot without loading one."""
-        return self._current
+    def loaded(self, profile: str | None = None) -> Schema | None:
+        """Return a schema without loading a snapshot."""
+        snapshot = self._current
+        return None if snapshot is None else snapshot.schemas[self.exposed(profile)]
 
     def reload(self, *, unless_newer_than: int | None = None) -> Schema:
-        """Load a snapshot and return it.
+        """Load a snapshot and return its default schema.
 
         `unless_newer_than` is the version the caller found wanting: when another thread has replaced it meanwhile, that
         one is returned.
         """
+        return self._reload(unless_newer_than).schemas[self.schemas[0]]
+
+    def role_settings(self, role: DbRole) -> Mapping[str, str]:
+        """Return what `ALTER ROLE … SET` gives the database role of a kind of caller; switching to it does not apply it."""
+        name = self._role_names.get(role)
+        if name is None:
+            identity = Identity(kind=IdentityKind.SERVICE, subject="reactor_data", db_role=role)
+            (result,) = self._db.run(identity, [Statement("select current_user::text")], readonly=True)
+            name = self._role_names[role] = (result.rows[0][0] or b"").decode()
+        return self.snapshot().role_settings.get(name, {})
+
+    def _reload(self, unless_newer_than: int | None) -> Snapshot:
         with self._lock:
             present = self._current
             wanted = self._loads if unless_newer_than is None else unless_newer_than
@@ -96,32 +112,39 @@ class SchemaCache:
                 return present
             self._stale = False
             try:
-                _, relations, types, policies = self._db.run(
-                    None, queries.snapshot(self._schema, self.search_path), readonly=True
-                )
+                results = self._db.run(None, queries.snapshot(self.schemas, self._extra), readonly=True)
             except ReactorError:
                 self._stale = True
                 raise
             self._loads += 1
-            self._loaded_at = self._clock.monotonic()
-            self._current = _snapshot(self._schema, self._loads, relations, types, policies)
+            self._looked_at = self._clock.monotonic()
+            self._current = self._loader.snapshot(self._loads, results)
             return self._current
 
-    def find(self, name: str) -> tuple[Schema, Relation | None]:
-        """Return the snapshot and the relation of that name, having looked again when it is unknown."""
-        snapshot = self.current()
-        relation = snapshot.relations.get(name)
-        if relation is None and self._clock.monotonic() - self._loaded_at >= MISS_RELOAD_SECS:
-            snapshot = self.reload(unless_newer_than=snapshot.version)
-            relation = snapshot.relations.get(name)
-        return snapshot, relation
+    def find(self, name: str, profile: str | None = None) -> tuple[Schema, Relation | None]:
+        """Return the schema and the relation of that name, having looked again when it is unknown."""
+        schema = self.current(profile)
+        relation = schema.relations.get(name)
+        if relation is None:
+            schema = self.again(schema)
+            relation = schema.relations.get(name)
+        return schema, relation
+
+    def again(self, schema: Schema) -> Schema:
+        """Return a newer state of a schema in which something was not found, where the catalogue has gone on since."""
+        return self._newer(schema.version).schemas[schema.name]
 
     def doubt(self, version: int) -> bool:
-        """Take note that Postgres contradicted a snapshot; return whether there is a newer one to try with."""
-        current = self.current()
-        if current.version <= version and self._clock.monotonic() - self._loaded_at >= MISS_RELOAD_SECS:
-            current = self.reload(unless_newer_than=version)
-        return current.version > version
+        """Take note that a snapshot was found wanting; return whether there is a newer one to try with."""
+        return self._newer(version).version > version
+
+    def _newer(self, version: int) -> Snapshot:
+        snapshot = self.snapshot()
+        if snapshot.version > version or self._clock.monotonic() - self._looked_at < MISS_RELOAD_SECS:
+            return snapshot
+        self._looked_at = self._clock.monotonic()
+        (found,) = self._db.run(None, [queries.FINGERPRINT], readonly=True)
+        return snapshot if found.rows[0][0] == snapshot.fingerprint else self._reload(version)
 
     def heard(self, payload: str | None) -> None:
         """Take a notice: None = some may have been missed, `reload schema` = reload soon, anything else is not for us."""
@@ -147,20 +170,6 @@ class SchemaCache:
             self._log.warning("the schema could not be reloaded: %s", error)
 
 
-def _snapshot(name: str, version: int, relations: RawResult, types: RawResult, policies: RawResult) -> Schema:
-    decoder = msgspec.json.Decoder(Relation)
-    found = [decoder.decode(row[0]) for row in relations.rows if row[0] is not None]
-    known = {_text(row[0]): _text(row[1]) for row in types.rows}
-    for spelling, catalogue in _SQL_NAMES.items():
-        known[spelling] = f"pg_catalog.{catalogue}"
-    return Schema(
-        name=name,
-        version=version,
-        relations={relation.name: relation for relation in found},
-        types=known,
-        policies={(_text(row[0]), _text(row[1])): _text(row[2]) for row in policies.rows},
-    )
-
-
-def _text(value: bytes | None) -> str:
-    return "" if value is None else value.decode()
+def schema_names(text: str) -> tuple[str, ...]:
+    """Return the schemas of a comma list, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

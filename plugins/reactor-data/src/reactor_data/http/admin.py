@@ -9,7 +9,7 @@ import msgspec
 
 from reactor_data.admin import Administration
 from reactor_data.errors import invalid_body
-from reactor_kernel.api import MigrationOutcome
+from reactor_data.usermigrations.apply import UserMigrationOutcome
 
 if TYPE_CHECKING:
     import falcon
@@ -66,7 +66,7 @@ class QueryResource:
 class MigrateResource:
     """The project's pending migrations."""
 
-    def __init__(self, migrate: Callable[[bool], MigrationOutcome], reload: Callable[[], object]) -> None:
+    def __init__(self, migrate: Callable[[bool], UserMigrationOutcome], reload: Callable[[], object]) -> None:
         self._migrate = migrate
         self._reload = reload
 
@@ -76,7 +76,13 @@ class MigrateResource:
         outcome = self._migrate(dry_run)
         if not dry_run:
             self._reload()
-        _send(resp, {"applied": list(outcome.applied), "pending": list(outcome.applied) if dry_run else []})
+        answer: dict[str, object] = {
+            "applied": list(outcome.applied),
+            "pending": list(outcome.applied) if dry_run else [],
+        }
+        if outcome.warnings:
+            answer["warnings"] = outcome.warnings
+        _send(resp, answer)
 
 
 def _send(resp: falcon.Response, value: object) -> None:

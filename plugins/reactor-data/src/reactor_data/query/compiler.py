@@ -6,28 +6,29 @@ statement. Results are one row: the number of rows, the JSON that Postgres made 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import msgspec
 
-from reactor_data.catalog.model import Column, Relation, Schema
-from reactor_data.errors import DataError, column_not_found
+from reactor_data.catalog.model import Relation, Schema
+from reactor_data.errors import DataError
 from reactor_data.query.ast import Query
-from reactor_data.query.expressions import (
-    BODY,
-    CAP,
-    LIMIT,
-    OFFSET,
-    Parameters,
-    columns_used,
-    literal,
-    order_sql,
-    selection_sql,
-    where_sql,
-)
+from reactor_data.query.changes import INSERTED, Body, insert_sql, update_sql, written_columns
+from reactor_data.query.embeds import Select
+from reactor_data.query.expressions import CAP, LIMIT, OFFSET, Parameters
+from reactor_data.query.joins import Making, needed_columns, where_sql
+from reactor_data.query.levels import Level, Rules, resolve
+from reactor_data.query.rendering import OVERRIDES, Shape, body_sql
 from reactor_data.sql.native import quote
 
-# Settings through which the data statement hands numbers on within its transaction.
+# The setting through which the data statement hands the number of rows affected to what follows in its transaction.
 AFFECTED = "reactor.affected"
-INSERTED = "reactor.inserted"
+
+_ROWS = '"_"'
+_RULES = Rules()
+
+Source = Callable[[Parameters], str]
+"""Makes a FROM item, without an alias, and the parameters it needs."""
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -37,14 +38,15 @@ class Read(msgspec.Struct, frozen=True):
     body: bool = True
     count: str | None = None
     offset: bool = False
-    singular: bool = False
+    shape: Shape = Shape()
 
 
 class Write(msgspec.Struct, frozen=True):
     """What a write asks for.
 
     `action` is insert, update or delete; `keys` the columns written; `rows` False when the body holds none;
-    `returning` minimal, headers-only or representation; `resolution` merge, ignore or None.
+    `returning` minimal, headers-only or representation; `resolution` merge, ignore or None; `textual` that the body's values
+    are texts, also those of json columns; `single` that only the first row is taken, and only where the filters fit it (PUT).
     """
 
     action: str
@@ -54,7 +56,9 @@ class Write(msgspec.Struct, frozen=True):
     returning: str = "minimal"
     resolution: str | None = None
     missing_default: bool = False
-    singular: bool = False
+    textual: bool = False
+    single: bool = False
+    shape: Shape = Shape()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -70,152 +74,115 @@ class Plan(msgspec.Struct, frozen=True):
     target: tuple[str, ...] = ()
 
 
-def compile_read(schema: Schema, relation: Relation, read: Read) -> Plan:
-    """Compile GET or HEAD. The row is: count, body, total."""
-    query, parameters = read.query, Parameters()
-    selected = selection_sql(schema, relation, query.select, '"r"')
-    where = where_sql(relation, query.where, '"r"', parameters)
-    rows = f'select {selected} from {relation.sql} as "r"{where}{order_sql(relation, query.order, chr(34) + "r" + chr(34))}'
-    rows += f" limit {parameters.number(LIMIT)}"
+def compile_read(
+    schema: Schema, relation: Relation, read: Read, *, rules: Rules = _RULES, source: Source | None = None
+) -> Plan:
+    """Compile GET or HEAD. The row is: count, body, total, what SQL wants the answer to say.
+
+    `source` makes the FROM item of the rows where they do not come from the relation itself, such as a function's; it is
+    run once, and `relation` says what columns and relationships they have.
+    """
+    query, making = read.query, Making(rules)
+    level = resolve(
+        schema, relation, query.select, rules, where=query.where, order=query.order, derived=source is not None
+    )
+    head, origin = _origin(relation, source, making)
+    select = Select(making, level)
+    page = f" limit {making.parameters.number(LIMIT)}"
     if read.offset:
-        rows += f" offset {parameters.number(OFFSET)}"
+        page += f" offset {making.parameters.number(OFFSET)}"
+    rows = select.sql(origin, page)
     total = "null"
     if read.count == "exact":
-        total = f'(select count(*) from {relation.sql} as "r"{where})'
+        total = f"(select count(*) from {origin}{where_sql(making, level)})"
     elif read.count == "estimated":
         # One more than the cap is enough to know that an estimate is needed.
-        cap = parameters.number(CAP)
-        total = f'(select count(*) from (select from {relation.sql} as "r"{where} limit {cap}) as "c")'
-    body = _body(read.singular) if read.body else "null"
-    sql = f'select count(*), {body}, {total} from ({rows}) as "_"'
-    estimate = None
-    if read.count in ("planned", "estimated"):
-        counting = Parameters()
-        text = where_sql(relation, query.where, '"r"', counting)
-        estimate = Plan(
-            f'explain (format json) select from {relation.sql} as "r"{text}',
-            tuple(counting.sources),
-            frozenset(counting.array_shims),
-        )
-    return Plan(sql, tuple(parameters.sources), frozenset(parameters.array_shims), estimate)
+        counted = f"select from {origin}{where_sql(making, level)} limit {making.parameters.number(CAP)}"
+        total = f'(select count(*) from ({counted}) as "c")'
+    body = body_sql(read.shape, _ROWS, select.names) if read.body else "null"
+    sql = f'{head}select count(*), {body}, {total}, {OVERRIDES} from ({rows}) as "_"'
+    estimate = _estimate(level, source, rules) if read.count in ("planned", "estimated") else None
+    return _plan(sql, making, estimate=estimate)
 
 
-def compile_write(schema: Schema, relation: Relation, write: Write) -> Plan:
-    """Compile POST, PATCH or DELETE. The row is: count, body, location, inserted, and the hand-over of the count."""
-    parameters = Parameters()
-    target: tuple[str, ...] = ()
-    if write.action == "insert":
-        change, target = _insert(relation, write, parameters)
-    elif write.action == "update":
-        change = _update(relation, write, parameters)
-    else:
-        change = f'delete from {relation.sql} as "r"{where_sql(relation, write.query.where, chr(34) + "r" + chr(34), parameters)}'
-    shown = write.returning == "representation"
+def compile_write(schema: Schema, relation: Relation, write: Write, *, rules: Rules = _RULES) -> Plan:
+    """Compile a write.
+
+    The row is: count, body, location, inserted, the hand-over of the count, what SQL wants the answer to say.
+    """
+    making = Making(rules)
+    target = (write.query.on_conflict or relation.primary_key) if write.resolution else ()
+    change = _change_sql(schema, relation, write, target, making)
+    located = write.returning == "headers-only" and write.action == "insert" and bool(relation.primary_key)
     # Only what is asked for is returned: each column returned needs the right to read it, and any makes the
     # policies for SELECT apply to the new row.
-    names = columns_used(write.query.select, write.query.order) if shown else []
-    located = write.returning == "headers-only" and write.action == "insert" and bool(relation.primary_key)
-    if located:
-        names = list(relation.primary_key)
-    if names is None:
-        returned = '"r".*'
-    else:
-        for name in names:
-            if name not in relation.by_name:
-                raise column_not_found(name, relation.name, relation.near(name))
-        returned = ", ".join(f'"r".{quote(name)}' for name in names) or '1 as "_"'
-    source = "select 1 from changed"
-    if shown:
-        listed = selection_sql(schema, relation, write.query.select, '"r"')
-        order = order_sql(relation, write.query.order, '"r"')
-        source = f'select {listed} from changed as "r"{order}'
+    needed: Collection[str] | None = relation.primary_key if located else ()
+    rows, body, affected = "select 1 from changed", "null", "count(*)"
+    if write.returning == "representation":
+        level = resolve(schema, relation, write.query.select, rules, order=write.query.order, derived=True)
+        needed = needed_columns(level)
+        select = Select(making, level)
+        rows, body = select.sql('changed as "r"', ""), body_sql(write.shape, _ROWS, select.names)
+        if any(child.inner for child in level.children):
+            # An inner embed leaves rows out of the representation, not of the change.
+            affected = "(select count(*) from changed)"
+    columns = ['"r".*'] if needed is None else [f'"r".{quote(name)}' for name in needed]
+    returned = ", ".join(columns) or '1 as "_"'
     location = "null"
     if located:
         keys = ", ".join(f"{quote(name)}::text" for name in relation.primary_key)
         location = f"(select json_build_array({keys}) from changed limit 1)"
-    if write.action == "update" and not (write.rows and write.keys):
-        # Nothing to set: no row is changed, and the answer has the form of one that found none.
-        changed = f'select {returned} from {relation.sql} as "r" where false'
-        parameters = Parameters()
-    else:
-        changed = f"{change} returning {returned}"
+    # The one row of a singular answer must be there to be shown.
+    counted = "count(*)" if write.shape.singular else affected
+    # Where there is nothing to set no row is changed, and the answer has the form of one that found none.
+    nothing = f'select {returned} from {relation.sql} as "r" where false'
+    changed = f"{change} returning {returned}" if change else nothing
     sql = (
-        f"with changed as ({changed}) select count(*), {_body(write.singular) if shown else 'null'},"
-        f" {location}, nullif(current_setting('{INSERTED}', true), ''),"
-        f" set_config('{AFFECTED}', count(*)::text, true) from ({source}) as \"_\""
+        f"with changed as ({changed}) select {counted}, {body}, {location},"
+        f" nullif(current_setting('{INSERTED}', true), ''),"
+        f" set_config('{AFFECTED}', {affected}::text, true), {OVERRIDES} from ({rows}) as \"_\""
     )
-    return Plan(sql, tuple(parameters.sources), frozenset(parameters.array_shims), target=target)
+    return _plan(sql, making, target=target if write.rows else ())
 
 
-def _body(singular: bool) -> str:
-    return 'json_agg("_".*)->0' if singular else """coalesce(json_agg("_".*), '[]')"""
+def _origin(relation: Relation, source: Source | None, making: Making) -> tuple[str, str]:
+    """Return what precedes the statement and the FROM item of its rows."""
+    if source is None:
+        return "", f'{relation.sql} as "r"'
+    return f'with "called" as (select * from {source(making.parameters)} as "_") ', '"called" as "r"'
 
 
-def _written(relation: Relation, keys: tuple[str, ...]) -> list[Column]:
-    columns: list[Column] = []
-    for key in keys:
-        column = relation.by_name.get(key)
-        if column is None:
-            raise column_not_found(key, relation.name, relation.near(key), written=True)
-        columns.append(column)
-    return columns
+def _estimate(level: Level, source: Source | None, rules: Rules) -> Plan:
+    making = Making(rules)
+    head, origin = _origin(level.scope.relation, source, making)
+    return _plan(f"explain (format json) {head}select from {origin}{where_sql(making, level)}", making)
 
 
-def _rows(columns: list[Column], write: Write, parameters: Parameters) -> str:
-    """Return the row source of a JSON body, one column for each key."""
-    shape = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
-    body = parameters.number(BODY)
-    defaults = [column for column in columns if column.default is not None] if write.missing_default else []
-    if not defaults:
-        return f'json_to_recordset({body}) as "b"({shape})'
-    made = ", ".join(f"{literal(column.name)}, {column.default}" for column in defaults)
-    # `offset 0` keeps the planner from making the defaults once for all rows.
-    return (
-        f'(select jsonb_build_object({made}) || "e"."value" as "row" from jsonb_array_elements({body}) as "e" offset 0)'
-        f' as "j" cross join lateral jsonb_to_record("j"."row") as "b"({shape})'
-    )
+def _change_sql(schema: Schema, relation: Relation, write: Write, target: tuple[str, ...], making: Making) -> str:
+    """Return what is to be done, without what it returns; nothing where there is nothing to set."""
+    alias = '"b"' if write.action == "insert" else '"r"'
+    level = resolve(schema, relation, write.query.select, making.rules, where=write.query.where, alias=alias)
+    # Which rows are written is up to the filters alone: an inner embed shapes the representation only.
+    shaping = {child.number for child in level.children}
+    if write.action == "delete":
+        return f'delete from {relation.sql} as "r"{where_sql(making, level, joined=shaping)}'
+    body = Body(written_columns(relation, write.keys), write.missing_default, write.textual)
+    if write.action == "insert":
+        if not write.rows:
+            return f'insert into {relation.sql} as "r" select where false'
+        fitting = where_sql(making, level, joined=shaping) if write.single else None
+        resolution = write.resolution if target else None
+        return insert_sql(relation, body, making.parameters, target=target, resolution=resolution, fitting=fitting)
+    if write.rows and write.keys:
+        return update_sql(relation, body, making.parameters, where=where_sql(making, level, joined=shaping))
+    # Filters that are wrong are refused all the same.
+    where_sql(Making(making.rules), level, joined=shaping)
+    return ""
 
 
-def _insert(relation: Relation, write: Write, parameters: Parameters) -> tuple[str, tuple[str, ...]]:
-    columns = _written(relation, write.keys)
-    head = f'insert into {relation.sql} as "r"'
-    if not write.rows:
-        return f"{head} select where false", ()
-    target = write.query.on_conflict or relation.primary_key
-    resolution = write.resolution if target else None
-    counting = ""
-    if resolution == "merge":
-        counting = f" where {_count('+ 1')} <> '0'"
-    if columns:
-        names = ", ".join(quote(column.name) for column in columns)
-        values = ", ".join(f'"b".{quote(column.name)}' for column in columns)
-        text = f"{head} ({names}) select {values} from {_rows(columns, write, parameters)}{counting}"
-    else:
-        text = f'{head} select from json_array_elements({parameters.number(BODY)}) as "b"{counting}'
-    if resolution is None:
-        return text, ()
-    for name in target:
-        if name not in relation.by_name:
-            raise column_not_found(name, relation.name, relation.near(name), written=True)
-    text += f" on conflict ({', '.join(quote(name) for name in target)})"
-    if resolution == "ignore" or not columns:
-        return text + " do nothing", tuple(target)
-    assigned = ", ".join(f"{quote(column.name)} = excluded.{quote(column.name)}" for column in columns)
-    return f"{text} do update set {assigned} where {_count('- 1')} <> '-1'", tuple(target)
-
-
-def _count(change: str) -> str:
-    """Count rows inserted, without returning a column: up for each row tried, down for each that became an update."""
-    present = f"coalesce(nullif(current_setting('{INSERTED}', true), '')::int, 0)"
-    return f"set_config('{INSERTED}', ({present} {change})::text, true)"
-
-
-def _update(relation: Relation, write: Write, parameters: Parameters) -> str:
-    columns = _written(relation, write.keys)
-    assigned = ", ".join(f'{quote(column.name)} = "b".{quote(column.name)}' for column in columns)
-    where = where_sql(relation, write.query.where, '"r"', parameters)
-    row = f'(select * from {_rows(columns, write, parameters)} limit 1) as "b"'
-    return f'update {relation.sql} as "r" set {assigned} from {row}{where}'
+def _plan(sql: str, making: Making, *, estimate: Plan | None = None, target: tuple[str, ...] = ()) -> Plan:
+    parameters = making.parameters
+    return Plan(sql, parameters.sources, frozenset(parameters.array_shims), estimate, target)
 
 
 def check_filters(write: Write) -> None:

@@ -17,7 +17,14 @@ CAST = re.compile(r"[\w$ ]+")
 RAW_VALUE = re.compile(r"[^,)]*")
 ARRAY_VALUE = re.compile(r"\{[^{}]*\}")
 ARROW = re.compile(r"->>|->")
+GROUP = re.compile(r"(not\.)?(and|or) *(?=\()")
+_ITEM_END = re.compile(r" *(?=[,)]|\Z)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def unescaped(body: str) -> str:
+    """Return what a quoted text says: an escaped character stands for itself."""
+    return _ESCAPED.sub(r"\1", body) if "\\" in body else body
 
 
 class Cursor:
@@ -62,8 +69,20 @@ class Cursor:
                 self.fail('a closing "')
             return None
         self.at = found.end()
-        body = found.group(1)
-        return _ESCAPED.sub(r"\1", body) if "\\" in body else body
+        return unescaped(found.group(1))
+
+    def item(self) -> str:
+        """Read an element of a list: quoted, or as it stands up to the next `,` or `)`.
+
+        A quote that does not embrace the whole element is part of it, as in `5" disk`.
+        """
+        found = QUOTED.match(self.text, self.at)
+        if found is not None:
+            end = _ITEM_END.match(self.text, found.end())
+            if end is not None:
+                self.at = end.end()
+                return unescaped(found.group(1))
+        return self.match(RAW_VALUE) or ""
 
     def blanks(self) -> None:
         """Skip blanks."""

@@ -1,13 +1,14 @@
-"""Fields, conditions and orders as SQL. Identifiers come from the relation, values become parameters."""
+"""Fields, casts and parameters as SQL. Identifiers come from the catalogue, values become parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
 
 from reactor_data.catalog.model import Column, Relation, Schema
 from reactor_data.errors import DataError, column_not_found
-from reactor_data.query.ast import Condition, Field, Filter, Item, JsonKey, Order, Selection, Star
-from reactor_data.query.operators import KEYWORDS, OPERATORS, Family
+from reactor_data.query.ast import Field, Item, JsonKey
 from reactor_data.sql.native import quote
 
 # Parameters that are no values of the query string.
@@ -18,14 +19,41 @@ class Parameters:
     """The `$n` of one statement, by where their values come from; one source has one number."""
 
     def __init__(self) -> None:
-        self.sources: list[int] = []
+        self._numbers: dict[int, str] = {}
         self.array_shims: set[int] = set()
 
     def number(self, source: int) -> str:
         """Return `$n` for a slot of the query string or one of LIMIT, OFFSET, BODY, CAP."""
-        if source not in self.sources:
-            self.sources.append(source)
-        return f"${self.sources.index(source) + 1}"
+        return self._numbers.setdefault(source, f"${len(self._numbers) + 1}")
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Where the value of each `$n` comes from, in the order of the numbers."""
+        return tuple(self._numbers)
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Where names are looked up: a relation, and the quoted alias its rows have in the statement.
+
+    `derived` says that they come from a CTE, and are the relation's by their columns only.
+    """
+
+    schema: Schema
+    relation: Relation
+    alias: str
+    derived: bool = False
+
+    @property
+    def row(self) -> str:
+        """A whole row, as the argument of a function; never mistaken for a column named like the alias."""
+        return f"row({self.alias}.*)::{self.relation.sql}" if self.derived else f"{self.alias}.*"
+
+
+class Value(NamedTuple):
+    """A field as SQL. `column` is its column, or what a computed field gives; None when a path leads into it."""
+
+    sql: str
+    column: Column | None
 
 
 def literal(text: str) -> str:
@@ -34,124 +62,72 @@ def literal(text: str) -> str:
     return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
 
 
-def column_of(relation: Relation, name: str) -> Column:
-    """Return a column or raise 400 with the nearest name."""
-    column = relation.by_name.get(name)
-    if column is None:
-        raise column_not_found(name, relation.name, relation.near(name))
-    return column
+def known_field(scope: Scope, name: str) -> bool:
+    """Tell whether a name is a column or a computed field."""
+    return name in scope.relation.by_name or (scope.relation.name, name) in scope.schema.computed
 
 
-def field_sql(relation: Relation, field: Field, source: str) -> str:
-    """Return a field as SQL; `source` is the quoted alias its column is taken from."""
-    column = column_of(relation, field.name)
-    base = f"{source}.{quote(column.name)}"
+def field_value(scope: Scope, field: Field) -> Value:
+    """Return a field as SQL.
+
+    Raises:
+        DataError: 400 `column_not_found` with the nearest name.
+    """
+    relation = scope.relation
+    column = relation.by_name.get(field.name)
+    if column is not None:
+        base = f"{scope.alias}.{quote(column.name)}"
+    else:
+        function = scope.schema.computed.get((relation.name, field.name))
+        if function is None:
+            raise column_not_found(field.name, relation.name, relation.near(field.name))
+        column = function.column
+        base = f"{function.sql}({scope.row})"
     if not field.path:
-        return base
+        return Value(base, column)
     # json and jsonb as they are, so that indexes on the same expression serve.
     parts = [base if column.base in ("json", "jsonb") else f"to_jsonb({base})"]
     for step in field.path:
         arrow = "->>" if step.as_text else "->"
         parts.append(arrow + (literal(step.key) if isinstance(step, JsonKey) else f"({step.index})"))
-    return "(" + "".join(parts) + ")"
+    return Value("(" + "".join(parts) + ")", None)
+
+
+def shown_value(scope: Scope, item: Item) -> str:
+    """Return a selected field, before any aggregate: in the representation its type has for answers, and cast."""
+    value = field_value(scope, item.field)
+    sql = value.sql
+    if value.column is not None and value.column.to_json is not None and item.aggregate is None:
+        sql = f"{value.column.to_json}({sql})"
+    return sql if item.cast is None else f"cast({sql} as {known_type(scope.schema, item.cast)})"
+
+
+def known_type(schema: Schema, name: str) -> str:
+    """Return a type as SQL by the name the client wrote.
+
+    Raises:
+        DataError: 400 `invalid_query` when the catalogue has none.
+    """
+    known = schema.types.get(name) or schema.types.get(name.lower())
+    if known is None:
+        raise DataError(
+            400,
+            "invalid_query",
+            f'type "{name}" does not exist',
+            pgrst="42704",
+            hint="Cast to a type of the database, such as text, int or numeric.",
+        )
+    return known
 
 
 def output_name(item: Item) -> str:
     """Return the key a selected field gets in the answer."""
     if item.alias is not None:
         return item.alias
+    if item.aggregate is not None:
+        return item.aggregate
     keys = [step.key for step in item.field.path if isinstance(step, JsonKey)]
     return keys[-1] if keys else item.field.name
-
-
-def selection_sql(schema: Schema, relation: Relation, items: Iterable[Selection], source: str) -> str:
-    """Return the select list."""
-    return ", ".join(
-        f"{source}.*"
-        if isinstance(item, Star)
-        else f"{_item_sql(schema, relation, item, source)} as {quote(output_name(item))}"
-        for item in items
-    )
-
-
-def _item_sql(schema: Schema, relation: Relation, item: Item, source: str) -> str:
-    expression = field_sql(relation, item.field, source)
-    if item.cast is None:
-        return expression
-    known = schema.types.get(item.cast) or schema.types.get(item.cast.lower())
-    if known is None:
-        raise DataError(
-            400,
-            "invalid_query",
-            f'type "{item.cast}" does not exist',
-            pgrst="42704",
-            hint="Cast to a type of the database, such as text, int or numeric.",
-        )
-    return f"cast({expression} as {known})"
-
-
-def columns_used(items: Iterable[Selection], orders: Iterable[Order]) -> list[str] | None:
-    """Return the columns a representation needs; None = all."""
-    names: dict[str, None] = {}
-    for item in items:
-        if isinstance(item, Star):
-            return None
-        names[item.field.name] = None
-    for order in orders:
-        names[order.field.name] = None
-    return list(names)
-
-
-def order_sql(relation: Relation, orders: Iterable[Order], source: str) -> str:
-    """Return `order by …`, or nothing."""
-    terms: list[str] = []
-    for order in orders:
-        term = field_sql(relation, order.field, source)
-        if order.descending is not None:
-            term += " desc" if order.descending else " asc"
-        if order.nulls is not None:
-            term += f" nulls {order.nulls}"
-        terms.append(term)
-    return f" order by {', '.join(terms)}" if terms else ""
-
-
-def where_sql(relation: Relation, conditions: Iterable[Condition], source: str, parameters: Parameters) -> str:
-    """Return `where …`, or nothing."""
-    parts = [_condition(relation, condition, source, parameters) for condition in conditions]
-    return f" where {' and '.join(parts)}" if parts else ""
-
-
-def _condition(relation: Relation, condition: Condition, source: str, parameters: Parameters) -> str:
-    if isinstance(condition, Filter):
-        text = _filter(relation, condition, source, parameters)
-    else:
-        children = (_condition(relation, child, source, parameters) for child in condition.children)
-        text = "(" + f" {condition.connective} ".join(children) + ")"
-    return f"not ({text})" if condition.negated else text
-
-
-def _filter(relation: Relation, found: Filter, source: str, parameters: Parameters) -> str:
-    operator = OPERATORS[found.operator]
-    left = field_sql(relation, found.field, source)
-    if found.slot is None:
-        return f"{left} is {KEYWORDS[found.keyword or 'null']}"
-    right = parameters.number(found.slot)
-    if operator.family is Family.LIST:
-        return f"{left} = any({right})"
-    if operator.family is Family.FULL_TEXT:
-        config = "" if found.config is None else f"{parameters.number(found.config)}::regconfig, "
-        column = column_of(relation, found.field.name)
-        document = left if column.base == "tsvector" and not found.field.path else f"to_tsvector({config}{left})"
-        return f"{document} @@ {operator.sql}({config}{right})"
-    if (
-        operator.family is Family.CONTAIN
-        and not found.field.path
-        and column_of(relation, found.field.name).base.endswith("[]")
-    ):
-        parameters.array_shims.add(found.slot)
-    if found.quantifier is not None:
-        return f"{left} {operator.sql} {found.quantifier}({right})"
-    return f"{left} {operator.sql} {right}"
 
 
 def array_shim(value: str) -> str:

@@ -1,146 +1,162 @@
-"""Parsing a query string (contract data.md §4.1 and §4.2)."""
+"""Parsing a query string (contract data.md §4.1 and §4.2).
+
+Knows no catalogue: whether `a=is.null` asks for a column or an embed, or whether `count` is a column, the compiler decides.
+"""
 
 from __future__ import annotations
 
-from reactor_data.errors import DataError, invalid_filter, unsupported
-from reactor_data.query.ast import Condition, Field, Filter, Logic, Parsed, Query, Star
-from reactor_data.query.cursor import ARRAY_VALUE, INTEGER, RAW_VALUE, WORD, Cursor
-from reactor_data.query.fields import parse_filter_key, parse_names, parse_order, parse_select, read_field
-from reactor_data.query.operators import KEYWORDS, OPERATORS, QUANTIFIED, UNQUANTIFIED, Family
+from reactor_data.errors import invalid_filter, range_not_satisfiable
+from reactor_data.query.ast import Condition, Order, Parsed, Query, Selection, Star
+from reactor_data.query.attaching import Level, Targets
+from reactor_data.query.conditions import is_operation, read_filter, read_tree
+from reactor_data.query.cursor import INTEGER
+from reactor_data.query.fields import Key, parse_key, parse_names, parse_order, parse_select
 from reactor_data.query.text import pairs
 
-MAX_DEPTH = 32
+DEFAULT_EMBED_DEPTH = 5
+# Postgres takes 65,535 values with a statement; some are the statement's own.
+MAX_VALUES = 65_000
+_NOTHING = Query()
+_ALL = (Star(),)
 _BIGGEST = 2**63 - 1
-_TREE_KEYS = {"and": ("and", False), "or": ("or", False), "not.and": ("and", True), "not.or": ("or", True)}
-_RESERVED_ENDS = ("order", "limit", "offset", "and", "or")
+# Parameters of a stream of events. Without an operator they are no filters, even where a column has that name.
+_STREAM = ("event", "access_token", "last_event_id")
 
 
-def parse_query(raw: str) -> Parsed:
+def parse_query(
+    raw: str,
+    *,
+    max_embed_depth: int = DEFAULT_EMBED_DEPTH,
+    legacy_target_names: bool = True,
+    call: bool = False,
+) -> Parsed:
     """Parse a raw query string.
 
+    With `call`, for GET of a function, a parameter whose value does not start with an operator is an argument.
+    `legacy_target_names` lets parameters name an embed that has an alias by its relation, with a warning.
+
     Raises:
-        DataError: 400 `invalid_filter` with the place, 501 for grammar this version does not do.
+        DataError: 400 `invalid_filter` with the place; 400 `invalid_query` for embeds that are nested too deep or named but
+            not selected; 416 for a negative limit of an embed.
     """
     if not raw:
-        return Parsed(Query(), [])
-    parsed = _Parser()
-    for key, value in pairs(raw):
-        parsed.parameter(key, value)
-    return parsed.result()
+        return Parsed(_NOTHING, [])
+    found = pairs(raw)
+    parser = _Parser(call, "subscribe" in raw and any(key == "subscribe" for key, _ in found))
+    for key, value in found:
+        parser.parameter(key, value)
+    if len(parser.values) > MAX_VALUES:
+        raise invalid_filter(
+            f"the query string has {len(parser.values)} values, more than {MAX_VALUES}",
+            hint="The items of in.(…) and of an array literal are one value together.",
+        )
+    return parser.result(max_embed_depth, legacy_target_names)
 
 
 class _Parser:
     """Gathers the parameters of one query string."""
 
-    def __init__(self) -> None:
-        self.select = (Star(),)
+    def __init__(self, call: bool, stream: bool) -> None:
+        self.call = call
+        self.stream = stream
+        self.select: str | None = None
+        self.names: dict[str, tuple[str, ...]] = {}
         self.where: list[Condition] = []
+        self.order: tuple[Order, ...] = ()
+        self.related = False
+        self.levels: dict[tuple[str, ...], Level] = {}
         self.values: list[str] = []
-        self.query: dict[str, object] = {}
         self.limit: int | None = None
         self.offset = 0
+        self.subscribe: str | None = None
+        self.arguments: list[tuple[str, str]] = []
 
-    def result(self) -> Parsed:
-        query = Query(where=tuple(self.where), **self.query)  # type: ignore[arg-type]
-        return Parsed(query, self.values, self.limit, self.offset)
+    def result(self, max_embed_depth: int, legacy_target_names: bool) -> Parsed:
+        select: tuple[Selection, ...] = _ALL if self.select is None else parse_select(self.select, max_embed_depth)
+        order, names = self.order, self.names
+        parsed = Parsed(_NOTHING, self.values, self.limit, self.offset, self.subscribe, self.arguments)
+        if self.levels or self.related:
+            targets = Targets(legacy=legacy_target_names)
+            select = targets.attach(select, self.levels.items())
+            order = targets.orders(select, order)
+            parsed.warnings = [
+                f"the embed {name} was addressed by its relation; this will end,"
+                f" use its alias {alias} in filters, orders and limits"
+                for name, alias in targets.replaced.items()
+            ]
+        parsed.query = Query(select, tuple(self.where), order, names.get("columns"), names.get("on_conflict"))
+        return parsed
 
     def parameter(self, key: str, value: str) -> None:
+        """Take one parameter. Of `select` and its like the first counts, of limits the last, orders follow one another."""
         if key == "select":
-            self.query["select"] = parse_select(value)
+            if self.select is None:
+                self.select = value
         elif key == "order":
-            self.query["order"] = parse_order(value)
+            for term in (terms := parse_order(value)):
+                self.related |= term.embed is not None
+            self.order += terms
         elif key == "limit":
             self.limit = _number(value, self.limit)
         elif key == "offset":
             self.offset = max(_number(value, self.offset) or 0, 0)
         elif key == "columns" or key == "on_conflict":
-            self.query[key] = parse_names(value, key)
-        elif key in _TREE_KEYS:
-            connective, negated = _TREE_KEYS[key]
-            cursor = Cursor(value, f"logic tree {key}")
-            self.where.append(self._tree(cursor, connective, negated, 1))
-            cursor.end()
+            if key not in self.names:
+                self.names[key] = parse_names(value, key)
         elif key == "subscribe":
-            raise DataError(
-                426,
-                "realtime_unavailable",
-                "subscribing is not available: this version has no realtime",
-                hint="Read without subscribe=, or poll.",
-            )
-        elif "." in key and '"' not in key and key.rsplit(".", 1)[1] in _RESERVED_ENDS:
-            raise unsupported(f"a parameter of an embed ({key}) is")
+            self.subscribe = value
+        elif self.call and not is_operation(value) and (name := _argument(key)) is not None:
+            self.arguments.append((name, value))
+        elif self.stream and key in _STREAM and not is_operation(value):
+            self.arguments.append((key, value))
         else:
-            self._filter(key, value)
+            self._addressed(parse_key(key), value)
 
-    def _filter(self, key: str, value: str) -> None:
-        """Read a top-level filter: everything behind the operator's dot is the value, verbatim."""
-        field = parse_filter_key(key)
-        cursor = Cursor(value, "filter")
-        self.where.append(self._operation(cursor, field, nested=False))
+    def _addressed(self, key: Key, value: str) -> None:
+        """Take a filter, or another parameter that an embed may have too."""
+        if key.kind == "filter":
+            self._where(key.path).append(read_filter(value, key.field, self.values))
+        elif key.kind == "and" or key.kind == "or":
+            self._where(key.path).append(read_tree(value, key.kind, key.negated, self.values))
+        elif not key.path:
+            # With blanks around it.
+            self.parameter(key.kind, value)
+        elif key.kind == "order":
+            self._level(key.path).order += parse_order(value)
+        else:
+            self._page(self._level(key.path), key, value)
 
-    def _operation(self, cursor: Cursor, field: Field, *, nested: bool) -> Filter:
-        negated = False
-        start = cursor.at
-        name = (cursor.match(WORD) or "").lower()
-        if name == "not" and cursor.take("."):
-            negated = True
-            start = cursor.at
-            name = (cursor.match(WORD) or "").lower()
-        operator = OPERATORS.get(name)
-        if operator is None:
-            cursor.at = start
-            cursor.fail("operator (eq, gt, ...)")
-        family = operator.family
-        quantifier: str | None = None
-        config: int | None = None
-        if cursor.looking_at("("):
-            if family in QUANTIFIED and name not in UNQUANTIFIED:
-                quantifier = next((word for word in ("any", "all") if cursor.take(f"({word})")), None)
-                if quantifier is None:
-                    cursor.fail("(any) or (all)")
-            elif family is Family.FULL_TEXT:
-                cursor.at += 1
-                config = self._slot(cursor.name())
-                cursor.expect(")")
-        cursor.expect(".")
-        if family is Family.KEYWORD:
-            return Filter(field, name, None, negated, keyword=_keyword(cursor, nested))
-        if family is Family.LIST:
-            return Filter(field, name, self._slot(array_literal(_items(cursor, nested))), negated)
-        value = _nested_value(cursor) if nested else cursor.text[cursor.at :]
-        if family is Family.PATTERN:
-            value = value.replace("*", "%")
-        return Filter(field, name, self._slot(value), negated, quantifier, config)
+    def _page(self, level: Level, key: Key, value: str) -> None:
+        number = _number(value, None)
+        if number is None:
+            return
+        if key.kind == "offset":
+            level.offset = self._slot(str(max(number, 0)))
+        elif number < 0:
+            raise range_not_satisfiable("Limit should be greater than or equal to zero.")
+        else:
+            level.limit = self._slot(str(number))
 
-    def _tree(self, cursor: Cursor, connective: str, negated: bool, depth: int) -> Logic:
-        if depth > MAX_DEPTH:
-            raise invalid_filter(
-                f"conditions are nested deeper than {MAX_DEPTH} levels", hint="Combine them in fewer and()/or() groups."
-            )
-        cursor.blanks()
-        cursor.expect("(")
-        children = [self._condition(cursor, depth)]
-        while cursor.take(","):
-            children.append(self._condition(cursor, depth))
-        cursor.expect(")")
-        cursor.blanks()
-        return Logic(connective, tuple(children), negated)
+    def _where(self, path: tuple[str, ...]) -> list[Condition]:
+        return self._level(path).where if path else self.where
 
-    def _condition(self, cursor: Cursor, depth: int) -> Condition:
-        cursor.blanks()
-        for key, (connective, negated) in _TREE_KEYS.items():
-            if cursor.looking_at(f"{key}("):
-                cursor.at += len(key)
-                return self._tree(cursor, connective, negated, depth + 1)
-        field = read_field(cursor)
-        cursor.expect(".")
-        found = self._operation(cursor, field, nested=True)
-        cursor.blanks()
-        return found
+    def _level(self, path: tuple[str, ...]) -> Level:
+        level = self.levels.get(path)
+        if level is None:
+            level = self.levels[path] = Level()
+        return level
 
     def _slot(self, value: str) -> int:
         self.values.append(value)
         return len(self.values) - 1
+
+
+def _argument(key: str) -> str | None:
+    """Return the name of a function's argument, or None for a key that is reserved."""
+    found = parse_key(key)
+    if found.kind != "filter":
+        return None
+    return key if found.path or found.field.path else found.field.name
 
 
 def _number(text: str, otherwise: int | None) -> int | None:
@@ -149,41 +165,3 @@ def _number(text: str, otherwise: int | None) -> int | None:
     if not INTEGER.fullmatch(text) or not text.isascii():
         return otherwise
     return max(-1, min(int(text[:20]), _BIGGEST))
-
-
-def _keyword(cursor: Cursor, nested: bool) -> str:
-    start = cursor.at
-    word = (cursor.match(WORD) or "").lower()
-    if word not in KEYWORDS or not (nested or cursor.done):
-        cursor.at = start
-        cursor.fail("null, not_null, true, false or unknown")
-    return word
-
-
-def _nested_value(cursor: Cursor) -> str:
-    quoted = cursor.quoted()
-    if quoted is not None:
-        return quoted
-    array = cursor.match(ARRAY_VALUE)
-    return array if array is not None else (cursor.match(RAW_VALUE) or "")
-
-
-def _items(cursor: Cursor, nested: bool) -> list[str]:
-    """Read `( item, … )`. `()` is the empty list, `("")` one empty item."""
-    cursor.expect("(")
-    items: list[str] = []
-    if not cursor.take(")"):
-        while True:
-            quoted = cursor.quoted()
-            items.append(quoted if quoted is not None else (cursor.match(RAW_VALUE) or ""))
-            if cursor.take(")"):
-                break
-            cursor.expect(",")
-    if not nested:
-        cursor.end()
-    return items
-
-
-def array_literal(items: list[str]) -> str:
-    """Write a Postgres array literal."""
-    return "{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items) + "}"

@@ -1,10 +1,29 @@
-"""The raw query string: pairs in their order, repeats kept."""
+"""The raw query string: pairs in their order, repeats kept; and the memory of texts that recur."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 from reactor_data.errors import DataError, invalid_filter
+
+T = TypeVar("T")
+
+_MOST_KEPT = 512
+_LONGEST_KEPT = 2048
+
+
+def remembered(parse: Callable[..., T]) -> Callable[..., T]:
+    """Keep what a pure function makes of a text, its first argument. Long texts are not kept: they would fill the memory."""
+    kept = lru_cache(_MOST_KEPT)(parse)
+
+    @wraps(parse)
+    def remember(text: str, *more: object) -> T:
+        return kept(text, *more) if len(text) <= _LONGEST_KEPT else parse(text, *more)
+
+    return remember
 
 
 def pairs(raw: str) -> list[tuple[str, str]]:

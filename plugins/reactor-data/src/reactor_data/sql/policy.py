@@ -65,7 +65,7 @@ def parse_policy(text: str, statement: SqlStatement) -> PolicyDeclaration:
         reason = f'a policy cannot be called "{RESERVED_NAME}"'
         raise SqlComplaint(reason, start=name.start, end=name.end, fix="choose a name that says what it allows")
     reader.expect_word("on", fix=_FORM)
-    table = _table(reader)
+    table = read_table(reader)
     reader.expect_word("for", fix="name the scopes: for select, insert, update, delete or all")
     scopes = _scopes(reader)
     using, check = _clauses(text, reader)
@@ -85,14 +85,15 @@ def parse_removal(statement: SqlStatement) -> PolicyRemoval | None:
         reader.take_word("exists")
     name = reader.identifier("the policy's name", fix="write: drop policy NAME on TABLE;")
     reader.expect_word("on", fix="write: drop policy NAME on TABLE;")
-    removal = PolicyRemoval(name.text, _table(reader))
+    removal = PolicyRemoval(name.text, read_table(reader))
     _ = reader.take_word("cascade") or reader.take_word("restrict")
     if not reader.done:
         raise reader.complaint("expected the end of the statement", fix="write: drop policy NAME on TABLE;")
     return removal
 
 
-def _table(reader: TokenReader) -> TableName:
+def read_table(reader: TokenReader) -> TableName:
+    """Read a table's name, perhaps with its schema."""
     first = reader.identifier("a table", fix=_FORM)
     if not reader.take_symbol("."):
         return TableName(None, first.text, first.start, first.end)

@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from reactor_data.sql.expression import Compiled, Piece
 from reactor_data.sql.lexer import Kind, Token
 from reactor_data.sql.policy import PolicyDeclaration, PolicyRemoval, parse_policy, parse_removal
+from reactor_data.sql.recording import RecordingOption, option_truth, parse_recording_option
 from reactor_data.sql.source import SqlComplaint, SqlSource
 from reactor_data.sql.statements import SqlStatement, statements
 
 
 @dataclass(frozen=True, slots=True)
 class PlainStatement:
-    """A statement sent to Postgres as it stands, less the `rls` option.
+    """A statement sent to Postgres as it stands, less the options `rls` and `realtime`.
 
     Attributes:
         row_security: whether tables it creates get row security; False only after `with (rls = false)`.
+        realtime: whether they record their changes; False only after `with (realtime = false)`.
     """
 
     compiled: Compiled
     start: int
     row_security: bool = True
+    realtime: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,9 @@ class RemovalStatement:
     plain: PlainStatement
 
 
-Step = PlainStatement | PolicyDeclaration | RemovalStatement
+Step = PlainStatement | PolicyDeclaration | RemovalStatement | RecordingOption
+
+_OWN_OPTIONS = ("rls", "realtime")
 
 # Each of these would end the one transaction that makes a file all or nothing, or change who owns what it creates.
 _ENDS_TRANSACTION = {
@@ -72,6 +77,9 @@ def _step(text: str, statement: SqlStatement) -> Step:
     if words[:1] == ("create",):
         return _creation(text, statement)
     plain = PlainStatement(Compiled((Piece(statement.text, statement.start),)), statement.start)
+    option = parse_recording_option(statement)
+    if option is not None:
+        return option
     removal = parse_removal(statement)
     return plain if removal is None else RemovalStatement(removal, plain)
 
@@ -101,7 +109,7 @@ def _refuse(statement: SqlStatement, words: tuple[str, ...]) -> None:
 
 
 def _creation(text: str, statement: SqlStatement) -> PlainStatement:
-    """Take the option `rls` out of a CREATE TABLE's `with (…)`."""
+    """Take the options `rls` and `realtime` out of a CREATE TABLE's `with (…)`."""
     whole = PlainStatement(Compiled((Piece(statement.text, statement.start),)), statement.start)
     head = {"create", "global", "local", "temp", "temporary", "unlogged"}
     tokens = statement.tokens
@@ -109,15 +117,19 @@ def _creation(text: str, statement: SqlStatement) -> PlainStatement:
     if at == len(tokens) or tokens[at].kind is not Kind.WORD or tokens[at].text != "table":
         return whole
     options = _options(tokens, at)
-    found = [option for option in options if option[0].kind is Kind.WORD and option[0].text == "rls"]
-    if not found:
+    own: dict[str, tuple[Token, ...]] = {}
+    for option in options:
+        name = option[0].text
+        if option[0].kind is not Kind.WORD or name not in _OWN_OPTIONS:
+            continue
+        if name in own:
+            raise SqlComplaint(
+                f"the option {name} stands twice", start=option[0].start, end=option[-1].end, fix="keep one of them"
+            )
+        own[name] = option
+    if not own:
         return whole
-    if len(found) > 1:
-        again = found[1]
-        raise SqlComplaint(
-            "the option rls stands twice", start=again[0].start, end=again[-1].end, fix="keep one of them"
-        )
-    kept = [option for option in options if option is not found[0]]
+    kept = [option for option in options if option not in own.values()]
     opening, closing = _bounds(tokens, options)
     if kept:
         between = ", ".join(text[option[0].start : option[-1].end] for option in kept)
@@ -133,11 +145,12 @@ def _creation(text: str, statement: SqlStatement) -> PlainStatement:
             Piece(text[closing.end : statement.end], closing.end),
         )
     parts = tuple(piece for piece in pieces if piece.text)
-    return PlainStatement(Compiled(parts), statement.start, _truth(found[0]))
+    truths = {name: option_truth(option) for name, option in own.items()}
+    return PlainStatement(Compiled(parts), statement.start, truths.get("rls", True), truths.get("realtime", True))
 
 
 def _options(tokens: tuple[Token, ...], at: int) -> list[tuple[Token, ...]]:
-    """Return the options of the storage `with (…)` that has `rls` among them, each as its tokens."""
+    """Return the options of the storage `with (…)` that has one of ours among them, each as its tokens."""
     depth = 0
     for index in range(at, len(tokens)):
         token = tokens[index]
@@ -148,7 +161,7 @@ def _options(tokens: tuple[Token, ...], at: int) -> list[tuple[Token, ...]]:
                 return []
             if token.text == "with" and index + 1 < len(tokens) and tokens[index + 1].text == "(":
                 options = _split_options(tokens, index + 2)
-                if any(option[0].text == "rls" for option in options):
+                if any(option[0].text in _OWN_OPTIONS for option in options):
                     return options
     return []
 
@@ -175,19 +188,3 @@ def _split_options(tokens: tuple[Token, ...], first: int) -> list[tuple[Token, .
 
 def _bounds(tokens: tuple[Token, ...], options: list[tuple[Token, ...]]) -> tuple[Token, Token]:
     return tokens[tokens.index(options[0][0]) - 1], tokens[tokens.index(options[-1][-1]) + 1]
-
-
-def _truth(option: tuple[Token, ...]) -> bool:
-    if len(option) == 1:
-        return True
-    value = option[2].text.strip("'").lower() if len(option) == 3 and option[1].text == "=" else ""
-    if value in ("true", "on", "yes", "1"):
-        return True
-    if value in ("false", "off", "no", "0"):
-        return False
-    raise SqlComplaint(
-        "rls is either true or false",
-        start=option[0].start,
-        end=option[-1].end,
-        fix="write with (rls = true) or with (rls = false)",
-    )

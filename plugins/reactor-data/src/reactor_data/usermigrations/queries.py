@@ -9,6 +9,15 @@ from reactor_kernel.api import Statement
 
 HISTORY = Statement("select version, encode(source_sha256, 'hex') from _reactor_data.migrations order by version")
 
+# One server at a time migrates, until its transaction ends.
+LOCK = Statement("select pg_advisory_xact_lock(hashtextextended('reactor_data:migrations', 0))")
+
+
+def recorded(version: str) -> Statement:
+    """Ask with which hash a file was applied; no row where it was not."""
+    return Statement("select encode(source_sha256, 'hex') from _reactor_data.migrations where version = $1", (version,))
+
+
 # A migration's own SET and its temporary tables last for the session; a pooled connection must not keep them.
 FORGET_SESSION = tuple(
     Statement(text, prepare=False) for text in ("reset session authorization", "reset all", "discard temp")
@@ -37,6 +46,47 @@ where {_OWN_SCHEMAS}
                   where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
 order by p.oid
 """
+
+
+SCHEMAS = Statement("select nspname::text from pg_catalog.pg_namespace where nspname !~ '^pg_' order by oid")
+
+_DDL_TRIGGER = "reactor_data_ddl"
+_DDL_FUNCTION = "_reactor_data.announce_ddl"
+
+
+def _announcement(channel: str) -> str:
+    """Return the body of the function that makes every node reload its schema after a change that is no temporary table's."""
+    return (
+        " begin if tg_tag like 'DROP %' or exists (select from pg_catalog.pg_event_trigger_ddl_commands() c"
+        " where c.schema_name is distinct from 'pg_temp') then"
+        f" perform pg_catalog.pg_notify('{channel}', 'reload schema'); end if; end "
+    )
+
+
+def find_ddl_trigger(channel: str) -> Statement:
+    """Ask whether the event trigger exists that announces changes on this channel."""
+    return Statement(
+        "select 1 from pg_catalog.pg_event_trigger t join pg_catalog.pg_proc p on p.oid = t.evtfoid"
+        " where t.evtname = $1 and t.evtenabled <> 'D' and p.prosrc = $2",
+        (_DDL_TRIGGER, _announcement(channel)),
+    )
+
+
+def make_ddl_trigger(channel: str) -> list[Statement]:
+    """Announce every change of the schema, whoever makes it; takes a superuser."""
+    texts = (
+        f"create or replace function {_DDL_FUNCTION}() returns event_trigger language plpgsql"
+        f" as $body${_announcement(channel)}$body$",
+        f"revoke execute on function {_DDL_FUNCTION}() from public",
+        f"drop event trigger if exists {_DDL_TRIGGER}",
+        f"create event trigger {_DDL_TRIGGER} on ddl_command_end execute function {_DDL_FUNCTION}()",
+    )
+    return [Statement(text, prepare=False) for text in texts]
+
+
+def open_schema(schema: str, roles: Sequence[str]) -> list[Statement]:
+    """Let the platform's roles use an exposed schema."""
+    return [Statement(f"grant usage on schema {quote(schema)} to {quote(role)}", prepare=False) for role in roles]
 
 
 def record(version: str, sha256: bytes, applied_by: str) -> Statement:

@@ -29,29 +29,49 @@ class RoleSet:
         return (self.authenticated, self.anonymous) if self.anonymous_enabled else (self.authenticated,)
 
 
-def discover_roles(database: Database, anon_role: str | None) -> RoleSet:
+def discover_roles(
+    database: Database, anon_role: str | None, authenticated_role: str | None = None, service_role: str | None = None
+) -> RoleSet:
     """Ask the database which role each kind of caller runs as.
 
     Raises:
-        MigrationFailed: `anon_role` is not the role that callers without a token get.
+        MigrationFailed: `anon_role` or another is not the role that such callers get.
     """
     login = _current(database, None)
     anonymous = _current(database, DbRole.ANONYMOUS)
-    if anon_role is not None and anon_role != anonymous:
-        raise migration_failed(
-            f"[data] anon_role is {anon_role!r}, but callers without a token run as {anonymous!r}",
-            revision="",
-            sql_error="role mismatch",
-            hint=f'Set anon_role = "{anonymous}", or [database.roles] anon = "{anon_role}".',
-        )
+    authenticated = _current(database, DbRole.AUTHENTICATED)
     service = _current(database, DbRole.SERVICE)
+    for key, named, callers, found in (
+        ("anon", anon_role, "callers without a token", anonymous),
+        ("authenticated", authenticated_role, "users", authenticated),
+        # Where BYPASSRLS cannot be granted services run as the login role, whatever the role's name.
+        ("service", service_role if service != login else None, "services", service),
+    ):
+        if named is not None and named != found:
+            raise migration_failed(
+                f"[data] {key}_role is {named!r}, but {callers} run as {found!r}",
+                revision="",
+                sql_error="role mismatch",
+                hint=f'Set {key}_role = "{found}", or [database.roles] {key} = "{named}".',
+            )
     return RoleSet(
         login=login,
-        authenticated=_current(database, DbRole.AUTHENTICATED),
+        authenticated=authenticated,
         anonymous=anonymous,
         service=None if service == login else service,
         anonymous_enabled=anon_role is not None,
     )
+
+
+def role_names(database: Database) -> dict[str, DbRole]:
+    """Return the database roles that callers run as, by name; without the login role, where it stands in for service."""
+    login = _current(database, None)
+    return {name: role for role in DbRole if (name := _current(database, role)) != login}
+
+
+def service_role(database: Database) -> str | None:
+    """Return the role that bypasses row security; None where the login role stands in for it."""
+    return next((name for name, role in role_names(database).items() if role is DbRole.SERVICE), None)
 
 
 def _current(database: Database, role: DbRole | None) -> str:

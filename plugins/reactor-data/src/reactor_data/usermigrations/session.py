@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from reactor_data.realtime.recording import exempt, include
 from reactor_data.sql.expression import Compiled
 from reactor_data.sql.native import create_base, create_statement, native_name, native_policies, needs_base, qualified
 from reactor_data.sql.policy import PolicyDeclaration, PolicyRemoval, TableName
+from reactor_data.sql.recording import RecordingOption
 from reactor_data.sql.script import PlainStatement, RemovalStatement, Step
 from reactor_data.sql.source import SqlComplaint
 from reactor_data.sql.statements import statements
@@ -28,18 +30,21 @@ class FileSession:
     by `select into` or inside a `do` block is protected like any other, before the next statement runs.
     """
 
-    def __init__(self, tx: Tx, file: MigrationFile, user_schema: str, roles: RoleSet) -> None:
+    def __init__(self, tx: Tx, file: MigrationFile, exposed: Sequence[str], roles: RoleSet) -> None:
         self._tx = tx
         self._file = file
-        self._schema = user_schema
+        self._exposed = exposed
+        self._schema = exposed[0]
         self._roles = roles
         self._relations: set[str] = set()
         self._routines: set[str] = set()
+        self._schemas: set[str] = set()
         self._definer_views: set[str] = set()
 
     def observe(self) -> None:
         """Take note of what exists before the file."""
-        relations, routines = self._catalogue()
+        relations, routines, schemas = self._catalogue()
+        self._schemas = {_text(row[0]) for row in schemas.rows}
         self._relations = {_text(row[0]) for row in relations.rows}
         self._definer_views = {_text(row[0]) for row in relations.rows if row[5] == b"true"}
         self._routines = {_text(row[0]) for row in routines.rows}
@@ -48,7 +53,10 @@ class FileSession:
         """Perform one step. Raises SqlComplaint pointing at what was refused."""
         if isinstance(step, PlainStatement):
             self._execute(step.compiled, step.start)
-            self._protect(step.row_security)
+            self._protect(step.row_security, step.realtime)
+        elif isinstance(step, RecordingOption):
+            schema, table = self._existing_table(step.table, secured=False)
+            self._tx.run([include(schema, table) if step.enabled else exempt(schema, table)])
         elif isinstance(step, PolicyDeclaration):
             self._declare(step)
         else:
@@ -61,9 +69,11 @@ class FileSession:
         if drops:
             self._tx.run(drops)
 
-    def _catalogue(self) -> tuple[RawResult, RawResult]:
-        relations, routines = self._tx.run([Statement(queries.RELATIONS), Statement(queries.ROUTINES)])
-        return relations, routines
+    def _catalogue(self) -> tuple[RawResult, RawResult, RawResult]:
+        relations, routines, schemas = self._tx.run(
+            [Statement(queries.RELATIONS), Statement(queries.ROUTINES), queries.SCHEMAS]
+        )
+        return relations, routines, schemas
 
     def _execute(self, compiled: Compiled, start: int) -> None:
         try:
@@ -84,9 +94,14 @@ class FileSession:
         own = next((one.tokens for one in steps if one.start == start), ())
         return next((token.start for token in own if token.text == wanted), start)
 
-    def _protect(self, row_security: bool) -> None:
-        relations, routines = self._catalogue()
+    def _protect(self, row_security: bool, realtime: bool) -> None:
+        relations, routines, schemas = self._catalogue()
         work: list[Statement] = []
+        for (schema,) in schemas.rows:
+            if _text(schema) not in self._schemas:
+                self._schemas.add(_text(schema))
+                if _text(schema) in self._exposed:
+                    work += queries.open_schema(_text(schema), self._roles.granted)
         for oid, schema, name, kind, _, definer, persistence in relations.rows:
             # CREATE OR REPLACE VIEW drops the options of the view it replaces.
             if definer == b"true" and _text(oid) not in self._definer_views:
@@ -99,13 +114,15 @@ class FileSession:
                     _text(kind),
                     roles=self._roles.granted,
                     service=self._roles.service,
-                    exposed=_text(schema) == self._schema,
+                    exposed=_text(schema) in self._exposed,
                     row_security=row_security,
                 )
+                if not realtime and kind in (b"r", b"p"):
+                    work.append(exempt(_text(schema), _text(name)))
         for oid, schema, signature, kind in routines.rows:
             if _text(oid) not in self._routines:
                 self._routines.add(_text(oid))
-                exposed = _text(schema) == self._schema
+                exposed = _text(schema) in self._exposed
                 work += queries.protect_routine(
                     _text(signature), _text(kind), roles=self._roles.granted, exposed=exposed
                 )
@@ -136,7 +153,7 @@ class FileSession:
         )
         self._tx.run([queries.forget_policy(schema, table, policy.name), record])
 
-    def _existing_table(self, named: TableName) -> tuple[str, str]:
+    def _existing_table(self, named: TableName, *, secured: bool = True) -> tuple[str, str]:
         schema = named.schema or self._schema
         found, others = self._tx.run([queries.find_table(schema, named.name), queries.table_names(schema)])
         if not found.rows:
@@ -148,7 +165,7 @@ class FileSession:
                 fix=f'write "{near[0]}"' if near else "create the table in an earlier statement or file",
             )
         kind, row_security = found.rows[0]
-        if kind in (b"r", b"p") and row_security != b"true":
+        if secured and kind in (b"r", b"p") and row_security != b"true":
             raise SqlComplaint(
                 f'row security is off for table "{schema}.{named.name}", so that a policy on it would do nothing',
                 start=named.start,
