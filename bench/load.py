@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 import socket
 import statistics
@@ -34,18 +35,28 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "own processes"
 
 
-def put_load(url: str, *, headers: Mapping[str, str] | None = None, seconds: float = 5, connections: int = 16) -> Load:
-    """Request one URL on keep-alive connections for some seconds; every answer must be a 2xx."""
+def put_load(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = 5,
+    connections: int = 16,
+    body: str | None = None,
+) -> Load:
+    """Request one URL on keep-alive connections for some seconds, by POST where there is a body; every answer must be a 2xx."""
     if shutil.which("wrk"):
-        return _with_wrk(url, dict(headers or {}), seconds, connections)
+        return _with_wrk(url, dict(headers or {}), seconds, connections, body)
+    if body is not None:
+        raise SystemExit("requests with a body are made by wrk: apt-get install wrk")
     return _with_processes(url, dict(headers or {}), seconds, connections)
 
 
-def _with_wrk(url: str, headers: dict[str, str], seconds: float, connections: int) -> Load:
+def _with_wrk(url: str, headers: dict[str, str], seconds: float, connections: int, body: str | None) -> Load:
+    sent = None if body is None else {**os.environ, "BENCH_BODY": body}
     command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(_REPORT)]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
-    ran = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + 60, check=True)
+    ran = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + 60, check=True, env=sent)
     line = next(line for line in ran.stdout.splitlines() if line.startswith("JSON "))
     found = json.loads(line.removeprefix("JSON "))
     return Load(

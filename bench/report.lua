@@ -1,3 +1,10 @@
+-- A request with a body is a POST; headers come from the command line.
+local body = os.getenv('BENCH_BODY')
+if body then
+  wrk.method = 'POST'
+  wrk.body = body
+end
+
 -- Makes wrk print one line of JSON that load.py reads.
 done = function(summary, latency, requests)
   local errors = summary.errors

@@ -47,7 +47,9 @@ class Read:
         """Answer."""
         link = self._pool.acquire()
         try:
-            answer = link.send(self._commands)[-1].get_value(0, 1)
+            results = link.send(self._commands)
+            # Of a write the answer has no body, and what stands last is its entry in the audit.
+            answer = results[-1].get_value(0, 1) if results[-1].ntuples else b""
         finally:
             self._pool.release(link)
         resp.content_type = "application/json"
