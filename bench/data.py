@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from load import Load, put_load
 from peer import Peer, pgbench, run_peer
@@ -123,6 +125,7 @@ class Bench:
         marks = {"BENCH_RECORD": str(recorded), "BENCH_RECORD_MARK": "plays" if shape.body is not None else "tracks"}
         with serving(command, port, "/health", cwd=self.root, environ=marks):
             call(base, shape.path, shape.body, shape.headers(reader))
+        recorded.write_text(json.dumps([_repeatable(command) for command in json.loads(recorded.read_text())]))
         return recorded
 
     def run(self) -> None:
@@ -134,9 +137,7 @@ class Bench:
             recorded = self.record(shape, reader)
             for engine in self.args.engines.split(","):
                 for workers in map(int, self.args.workers.split(",")):
-                    ours = self.ours(shape, reader, engine, workers)
-                    bare = self.bare(recorded, dsn, engine, workers)
-                    self.row(shape, f"{engine} x {workers}", ours, bare, self.peer(dsn, recorded))
+                    self.compare(shape, reader, recorded, dsn, engine, workers)
         head = [
             "shape",
             "engine x workers",
@@ -180,12 +181,14 @@ class Bench:
                 ]
             )
 
-    def ours(self, shape: Shape, reader: Reader, engine: str, workers: int) -> Load:
-        """Measure Reactor."""
+    def compare(self, shape: Shape, reader: Reader, recorded: Path, dsn: str, engine: str, workers: int) -> None:
+        """Measure Reactor, then its peers beside it while it idles: the embedded Postgres lives as long as it does."""
         port = free_port()
         command = [sys.executable, str(HERE / "serve_reactor.py"), str(self.root), str(port), engine, str(workers)]
         with serving([*command, str(self.args.threads)], port, "/health", cwd=self.root) as (process, _):
-            return self.load(process.pid, f"http://127.0.0.1:{port}{shape.path}", shape.headers(reader), shape.body)
+            ours = self.load(process.pid, f"http://127.0.0.1:{port}{shape.path}", shape.headers(reader), shape.body)
+            bare = self.bare(recorded, dsn, engine, workers)
+            self.row(shape, f"{engine} x {workers}", ours, bare, self.peer(dsn, recorded))
 
     def bare(self, recorded: Path, dsn: str, engine: str, workers: int) -> Load:
         """Measure the recorded statements behind a bare Falcon route on the same engine."""
@@ -210,14 +213,27 @@ class Bench:
         content = None if body is None else json.dumps(body)
         put_load(url, headers=headers, seconds=1, connections=self.args.connections, body=content)
         pids = serving_processes(master)
-        before = sum(map(cpu_seconds, pids))
+        before = cpu_seconds(pids)
         found = put_load(
             url, headers=headers, seconds=self.args.seconds, connections=self.args.connections, body=content
         )
-        spent = sum(map(cpu_seconds, pids)) - before
+        spent = cpu_seconds(pids) - before
         if found.failed:
             sys.exit(f"{found.failed} answers of {url} were no 2xx")
         return Load(found.rate, found.p50_ms, found.p99_ms, 0, found.requests, spent / found.requests * 1e6)
+
+
+def _repeatable(command: dict[str, Any]) -> dict[str, Any]:
+    """Return a recorded command that can be run again: an audit entry's id is new each time, and its values stand in the text."""
+    if "audit_events" not in command["sql"]:
+        return command
+    values = ["gen_random_uuid()", *(_literal(value) for value in command["params"][1:])]
+    sql = re.sub(r"\$(\d+)", lambda found: values[int(found.group(1)) - 1], command["sql"])
+    return {"sql": sql, "params": []}
+
+
+def _literal(value: str | None) -> str:
+    return "null" if value is None else "'" + value.replace("'", "''") + "'"
 
 
 def _organisations(base: str) -> tuple[str, list[str]]:

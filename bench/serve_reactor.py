@@ -26,12 +26,12 @@ def record_read(file: Path) -> None:
 
     send = Link.send
 
-    def recording(self: Link, commands: Any) -> Any:
+    def recording(self: Link, commands: Any, *more: Any) -> Any:
         mark = os.environ.get("BENCH_RECORD_MARK", "bench_items")
         if not file.exists() and any(f'"{mark}"' in c.sql for c in commands):
             plain = [{"sql": c.sql, "params": [None if p is None else p.decode() for p in c.params]} for c in commands]
             file.write_text(json.dumps(plain, indent=1))
-        return send(self, commands)
+        return send(self, commands, *more)
 
     Link.send = recording  # type: ignore[method-assign]
 
