@@ -48,7 +48,9 @@ def test_the_example_configuration_of_the_guide_binds_without_a_problem(reactor_
     assert "unknown" not in checked.stdout + checked.stderr
 
 
-def test_the_types_of_the_guide_are_made_and_used_as_printed(start_server: Callable[..., Any], reactor_tool: Any) -> None:
+def test_the_types_of_the_guide_are_made_and_used_as_printed(
+    start_server: Callable[..., Any], reactor_tool: Any
+) -> None:
     guide = (ROOT / "docs" / "user-guide.md").read_text()
     chapter = guide.split("## Types for your client\n")[1].split("\n## ")[0]
     generate, look = re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL)
@@ -77,10 +79,14 @@ def test_the_types_of_the_guide_are_made_and_used_as_printed(start_server: Calla
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "interface Database" in (reactor_tool.directory / "src" / "database.types.ts").read_text()
-    lines = done.stdout.splitlines()
-    printed = [line for line in lines if not line.startswith("{")]
-    assert printed == ["typed"]
-    answers = [json.loads(line)["data"] for line in lines if line.startswith("{")]
+    # The tool writes one document for each command; between them is what the program printed.
+    answers, rest = [], done.stdout.strip()
+    assert "\ntyped\n" in rest
+    rest = rest.replace("\ntyped\n", "\n", 1)
+    while rest:
+        document, end = json.JSONDecoder().raw_decode(rest)
+        answers.append(document["data"])
+        rest = rest[end:].strip()
     assert answers[2] == ["todos"]
     assert answers[3]["name"] == "todos"
     assert answers[4]["rows"] == [["typed"]]
