@@ -13,7 +13,9 @@ import pytest
 from reactor_auth.plugin import AuthPlugin
 from reactor_data.plugin import DataPlugin
 from reactor_kernel.testing import KernelFactory, raw_config
+from reactor_storage.plugin import StoragePlugin
 
+STORAGE = {"signing_secret": "a secret that signs URLs"}
 AUTH = {"data_key": "A" * 43 + "=", "public_url": "http://127.0.0.1:8000"}
 TOOLS_ONLY = {
     "rich",
@@ -37,7 +39,7 @@ HEAVY = {
     "argon2",
     "joserfc",
 }
-PLUGINS = {"reactor_auth", "reactor_data", "reactor_hello"}
+PLUGINS = {"reactor_auth", "reactor_data", "reactor_hello", "reactor_storage"}
 
 
 def loaded(code: str, *arguments: str, cwd: Path | None = None) -> set[str]:
@@ -89,7 +91,9 @@ BOOT = """
 
 
 def test_configuring_every_plugin_opens_nothing_and_loads_nothing_heavy(tmp_path: Path) -> None:
-    raw_config(tmp_path, [AuthPlugin, DataPlugin], {"auth": AUTH}, database_url="embedded")
+    raw_config(
+        tmp_path, [AuthPlugin, DataPlugin, StoragePlugin], {"auth": AUTH, "storage": STORAGE}, database_url="embedded"
+    )
     modules = loaded(BOOT, str(tmp_path), "CONFIGURED", cwd=tmp_path)
     assert modules & {"falcon", "sqlalchemy", "alembic", "psycopg", "waitress", "argon2", "joserfc"} == set()
     assert "reactor_auth.plugin" in modules
@@ -98,10 +102,10 @@ def test_configuring_every_plugin_opens_nothing_and_loads_nothing_heavy(tmp_path
 def test_a_boot_with_nothing_pending_does_not_even_import_alembic(
     tmp_path: Path, kernel_factory: KernelFactory
 ) -> None:
-    first = kernel_factory(AuthPlugin, DataPlugin, config={"auth": AUTH})
+    first = kernel_factory(AuthPlugin, DataPlugin, StoragePlugin, config={"auth": AUTH, "storage": STORAGE})
     url = first.config.database.url
     first.close()
-    raw_config(tmp_path, [AuthPlugin, DataPlugin], {"auth": AUTH}, database_url=url)
+    raw_config(tmp_path, [AuthPlugin, DataPlugin, StoragePlugin], {"auth": AUTH, "storage": STORAGE}, database_url=url)
     modules = loaded(BOOT, str(tmp_path), "STARTED", cwd=tmp_path)
     assert {name for name in modules if name.partition(".")[0] == "alembic"} == set()
     assert modules & TOOLS_ONLY == set()
@@ -111,4 +115,6 @@ def test_a_boot_with_nothing_pending_does_not_even_import_alembic(
 def test_a_plugin_without_a_section_is_not_imported(tmp_path: Path, kernel_factory: KernelFactory) -> None:
     raw_config(tmp_path, [AuthPlugin], {"auth": AUTH}, database_url=kernel_factory.empty_database_url())
     modules = loaded(BOOT, str(tmp_path), "STARTED", cwd=tmp_path)
-    assert {name for name in modules if name.partition(".")[0] in {"reactor_data", "reactor_hello"}} == set()
+    assert {
+        name for name in modules if name.partition(".")[0] in {"reactor_data", "reactor_hello", "reactor_storage"}
+    } == set()

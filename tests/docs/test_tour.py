@@ -42,6 +42,7 @@ def test_the_example_configuration_of_the_guide_binds_without_a_problem(reactor_
     config.write_text(example.replace('"vault:admin/token"', '"file:.reactor/admin-token"') + "\n[vault]" + sections)
     # The vault belongs to the id that init made, not to the example's.
     reactor_tool.environ["REACTOR_AUTH__DATA_KEY"] = base64.b64encode(bytes(32)).decode()
+    reactor_tool.environ["REACTOR_STORAGE__SIGNING_SECRET"] = "a secret that signs URLs"
     reactor_tool.environ["DATABASE_URL"] = "postgresql://nobody@localhost/app"
     checked = reactor_tool.run("config", "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr

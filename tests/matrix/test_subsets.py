@@ -15,7 +15,10 @@ from reactor_kernel.errors import BootError
 from reactor_kernel.kernel import Kernel, Stage
 from reactor_kernel.testing import KernelFactory, live
 
-CONFIG: dict[str, dict[str, Any]] = {"auth": {"data_key": "A" * 43 + "=", "public_url": "http://127.0.0.1:8000"}}
+CONFIG: dict[str, dict[str, Any]] = {
+    "auth": {"data_key": "A" * 43 + "=", "public_url": "http://127.0.0.1:8000"},
+    "storage": {"signing_secret": "a secret that signs URLs"},
+}
 
 
 def installed() -> dict[str, type]:
@@ -53,7 +56,7 @@ def routes(kernel: Kernel) -> set[tuple[str, str]]:
 
 
 def test_the_plugins_of_the_first_slice_are_here() -> None:
-    assert {"auth", "data", "hello"} <= set(PLUGINS)
+    assert {"auth", "data", "hello", "storage"} <= set(PLUGINS)
 
 
 @pytest.mark.parametrize("subset", list(subsets(allowed=True)), ids=lambda subset: "+".join(subset) or "none")

@@ -167,6 +167,7 @@ def build_http(kernel: Kernel, gate: Gatekeeper) -> WsgiApp:
         failed={plugin.name: plugin.error or "failed" for plugin in kernel.plugins if plugin.state is State.FAILED},
         database_health=lambda: database_health(kernel),
         tracer=kernel.tracer,
+        project_ref=kernel.project.ref,
     )
     return build_app(parts)
 

@@ -163,7 +163,7 @@ def test_requests_are_logged_soon_in_order_with_other_lines_and_without_secrets(
     stream, ring = configured()
     long_token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
     for request_id in ("r-1", f"Bearer {long_token}"):
-        noted = (1.5, request_id, "GET", "/x/{id}", "200", 0.00123, "noop", "127.0.0.1")
+        noted = (1.5, request_id, "GET", "/x/{id}", "200", 0.00123, "noop", "127.0.0.1", "abc", None)
         assert note_request(noted)
     logging.getLogger("reactor_kernel").warning("after both")
     first, second, third = (json.loads(line) for line in stream.getvalue().splitlines())
@@ -174,19 +174,27 @@ def test_requests_are_logged_soon_in_order_with_other_lines_and_without_secrets(
         "message": "request",
         "capability": "noop",
         "request_id": "r-1",
-        "fields": {"method": "GET", "path": "/x/{id}", "status": 200, "latency_ms": 1.23, "client": "127.0.0.1"},
+        "fields": {
+            "method": "GET",
+            "path": "/x/{id}",
+            "status": 200,
+            "latency_ms": 1.23,
+            "client": "127.0.0.1",
+            "project_ref": "abc",
+        },
     }
     assert second["request_id"] == "Bearer [redacted]"
     assert third["message"] == "after both"
-    assert note_request((2.0, "r-3", "GET", "/x/{id}", "200", 0.1, "noop", "127.0.0.1"))
+    assert note_request((2.0, "r-3", "GET", "/x/{id}", "200", 0.1, "noop", "127.0.0.1", "abc", "0192-user"))
     # Whoever reads the ring sees what was noted before.
-    assert json.loads(ring.read(ring.start())[1][-1][1])["request_id"] == "r-3"
+    last = json.loads(ring.read(ring.start())[1][-1][1])
+    assert (last["request_id"], last["fields"]["user_id"]) == ("r-3", "0192-user")
 
 
 def test_requests_are_not_logged_where_the_filter_wants_only_warnings(
     configured: Callable[..., tuple[io.StringIO, LogRing]],
 ) -> None:
     stream, ring = configured(filter="warn")
-    assert note_request((1.5, "r-1", "GET", "/x", "200", 0.1, "noop", "127.0.0.1"))
+    assert note_request((1.5, "r-1", "GET", "/x", "200", 0.1, "noop", "127.0.0.1", "abc", None))
     assert ring.read(ring.start())[1] == []
     assert stream.getvalue() == ""

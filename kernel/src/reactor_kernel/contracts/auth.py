@@ -46,15 +46,21 @@ class AuthClient(Protocol):
         """
         ...
 
-    def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
+    def resolve(
+        self, token: str, org: OrgRef | None = None, *, capability: str | None = None, writes: bool = True
+    ) -> Identity:
         """Turn a credential (access, delegated or service token, or API key) into an identity in `org`, else its default organisation.
 
         Membership, session and permissions come from the database, cached for at most 30 s.
 
+        Row-level security knows the user and not the application whose token it is. So name `capability`, the plugin that
+        asks: the token of an application (an OAuth client) is then refused unless its scopes name that one, and where they
+        only let it read there, unless `writes` is false. Requests that reach a route have been asked this already.
+
         Raises:
             InvalidCredential: 401 for every fault of the credential.
             NotFound: `org_not_found` for an unknown organisation.
-            Forbidden: `not_org_member`, `user_disabled`.
+            Forbidden: `not_org_member`, `user_disabled`, `mfa_required`; `permission_denied` for an application's token.
         """
         ...
 

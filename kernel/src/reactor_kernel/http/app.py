@@ -220,7 +220,8 @@ class WsgiApp:
             # The template, never the raw path: ids and tokens may stand in it.
             path = route.path if route is not None else "-"
             client = context.client.address
-            noted = (time.time(), context.request_id, method, path, status, seconds, context.owner, client)
+            made = time.time(), context.request_id, method, path, status, seconds, context.owner
+            noted = (*made, client, self._parts.project_ref, context.known_user_id)
             if not note_request(noted):
                 log.handle(record_of_request(noted))
 

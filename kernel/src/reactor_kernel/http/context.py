@@ -77,6 +77,11 @@ class Context:
             self._identity = self._identify(self._request)
         return self._identity
 
+    @property
+    def known_user_id(self) -> str | None:
+        """The user behind the request, where somebody has asked for the caller; asking here identifies nobody."""
+        return None if self._identity is None else self._identity.user_id
+
     def claim_stream(self) -> None:
         """Count this answer as a stream and free it of its deadline, for a route that streams on some requests only.
 

@@ -28,6 +28,7 @@ class HttpParts:
         failed: optional plugins that are not running, with the reason.
         database_health: the kernel's own check; None when healthy.
         tracer: makes a span of each request; None = no traces.
+        project_ref: names the project in the log line of a request.
     """
 
     server: Any
@@ -51,3 +52,4 @@ class HttpParts:
     extra_prefixes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     database_health: Callable[[], str | None] | None = None
     tracer: RequestTracer | None = None
+    project_ref: str = ""

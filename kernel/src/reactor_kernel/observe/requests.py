@@ -12,13 +12,14 @@ from reactor_kernel.observe.redact import redact_text
 
 TARGET = "reactor_kernel.http"
 
-# (seconds since the epoch, request id, method, path template, status, seconds taken, capability, client address)
-Noted = tuple[float, str, str, str, str, float, str, str]
+# (seconds since the epoch, request id, method, path template, status, seconds taken, capability, client address,
+# project's ref, id of the user where one was identified)
+Noted = tuple[float, str, str, str, str, float, str, str, str, str | None]
 # Ids made here and addresses; anything else came from outside as it is and may hold a credential.
 _HARMLESS = re.compile(r"[0-9a-fA-F:.-]*\Z")
 
 
-class RequestFields(msgspec.Struct, gc=False):
+class RequestFields(msgspec.Struct, gc=False, omit_defaults=True):
     """What is particular to a request's line."""
 
     method: str
@@ -26,6 +27,8 @@ class RequestFields(msgspec.Struct, gc=False):
     status: int
     latency_ms: float
     client: str
+    project_ref: str
+    user_id: str | None = None
 
 
 class RequestLine(msgspec.Struct, gc=False):
@@ -42,22 +45,28 @@ class RequestLine(msgspec.Struct, gc=False):
 
 def line_of_request(noted: Noted) -> RequestLine:
     """Turn what was noted into what is logged."""
-    created, request_id, method, path, status, seconds, capability, client = noted
+    created, request_id, method, path, status, seconds, capability, client, project_ref, user_id = noted
     return RequestLine(
         datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds"),
         "info",
         TARGET,
         "request",
         capability,
-        request_id if _HARMLESS.match(request_id) else redact_text(request_id),
+        _shown(request_id),
         RequestFields(
             method,
             path,
             int(status),
             round(seconds * 1000, 2),
-            client if _HARMLESS.match(client) else redact_text(client),
+            _shown(client),
+            project_ref,
+            None if user_id is None else _shown(user_id),
         ),
     )
+
+
+def _shown(text: str) -> str:
+    return text if _HARMLESS.match(text) else redact_text(text)
 
 
 def record_of_request(noted: Noted) -> logging.LogRecord:

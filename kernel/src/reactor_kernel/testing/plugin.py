@@ -100,7 +100,12 @@ def client(kernel: Kernel) -> Iterator[httpx.Client]:
     """An HTTP client that calls `kernel` in process, without a socket."""
     import httpx
 
-    transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        # httpx gives the path as text; PEP 3333 wants its bytes as Latin-1, as every server gives them.
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode("utf-8", "surrogateescape").decode("latin-1")
+        return kernel.app(environ, start_response)
+
+    transport = httpx.WSGITransport(app=app, raise_app_exceptions=True, remote_addr="127.0.0.1")
     with httpx.Client(transport=transport, base_url="http://reactor.test") as session:
         yield session
 

@@ -12,7 +12,7 @@ import msgspec
 
 from reactor_auth.cache import TaggedCache
 from reactor_auth.delegation import is_named, left_role
-from reactor_auth.errors import NotOrgMember, UserDisabled
+from reactor_auth.errors import MfaRequired, NotOrgMember, UserDisabled
 from reactor_auth.queries import key_access as sql
 from reactor_auth.resolver import parse_ref
 from reactor_auth.scopes import intersect
@@ -44,6 +44,7 @@ class KeyResolver:
             InvalidCredential: the key is unknown, revoked or expired.
             UserDisabled: its owner is.
             NotOrgMember: its owner left the organisation, or `org` is another one.
+            MfaRequired: the owner's role demands a second factor, and the owner has none.
         """
         if not _KEY.match(key):
             raise InvalidCredential("the API key is malformed")
@@ -74,14 +75,20 @@ class KeyResolver:
         """Write down which keys were used since the last time."""
         with self._lock:
             used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             self._db.run(None, [sql.used(used)])
+        except BaseException:
+            with self._lock:
+                self._used = {**used, **self._used}
+            raise
 
     def _look_up(self, key_hash: bytes, org: str | None) -> tuple[Identity, int]:
         [found] = self._db.run(None, [sql.holder(key_hash)], readonly=True)
         if not found.rows:
             raise InvalidCredential("the API key is not known")
-        key_id, user_id, revoked, expires, scopes, disabled, org_id, slug, role, permissions = (
+        key_id, user_id, revoked, expires, scopes, disabled, org_id, slug, role, lacks_mfa, permissions = (
             None if value is None else value.decode() for value in found.rows[0]
         )
         if revoked == "t":
@@ -93,6 +100,12 @@ class KeyResolver:
             raise NotOrgMember("the API key belongs to another organisation")
         if role is None:
             raise NotOrgMember("the API key's owner is not a member of its organisation")
+        if lacks_mfa == "t":
+            # A machine cannot show a factor; what the organisation can demand of a key is that its owner has one.
+            raise MfaRequired(
+                f"the role {role} needs a second factor in this organisation, and the API key's owner has none",
+                hint="The owner enrols one: POST /auth/v1/factors, or /auth/v1/webauthn/register/start.",
+            )
         owner = Identity(
             kind=IdentityKind.API_KEY,
             subject=f"apikey:{key_id}",

@@ -181,7 +181,7 @@ class Auth:
         """Platform operators."""
         from reactor_auth.service.operators import Operators
 
-        return Operators(self.db, self.clock, self.audit, self.sessions)
+        return Operators(self.config.limits, self.db, self.clock, self.audit, self.sessions, self.letters, self.limiter)
 
     @cached_property
     def session_list(self) -> SessionList:
@@ -202,7 +202,7 @@ class Auth:
         """The mails of identity."""
         from reactor_auth.service.letters import Letters
 
-        return Letters(self.config, self.clock, self.mailer, self.one_time_tokens, self.prefix)
+        return Letters(self.config, self.clock, self.mailer, self.one_time_tokens, self.limiter, self.prefix)
 
     @cached_property
     def mail_requests(self) -> MailRequests:
@@ -296,7 +296,7 @@ class Auth:
         """Organisations and roles."""
         from reactor_auth.service.orgs import Orgs
 
-        return Orgs(self.db, self.clock, self.audit, self.changes, self.step_up)
+        return Orgs(self.db, self.clock, self.audit, self.changes, self.step_up, self.sessions)
 
     @cached_property
     def members(self) -> Members:
@@ -384,7 +384,7 @@ class Auth:
             self.step_up,
             self.limiter,
             self.audit,
-            self.mailer,
+            self.letters,
         )
 
     @cached_property
@@ -404,7 +404,7 @@ class Auth:
         """The caller's passkeys."""
         from reactor_auth.service.passkeys import Passkeys
 
-        return Passkeys(self.db, self.clock, self._ceremonies, self._challenges, self.step_up, self.audit, self.mailer)
+        return Passkeys(self.db, self.clock, self._ceremonies, self._challenges, self.step_up, self.audit, self.letters)
 
     @cached_property
     def passkey_proofs(self) -> PasskeyProofs:
@@ -427,14 +427,16 @@ class Auth:
         """Everybody's accounts and sessions, for the admin token."""
         from reactor_auth.service.administration import Administration
 
-        return Administration(self.db, self.clock, self.passwords, self.sessions, self.audit, self.changes)
+        return Administration(
+            self.db, self.clock, self.passwords, self.sessions, self.audit, self.changes, self.letters
+        )
 
     @cached_property
     def org_administration(self) -> OrgAdministration:
         """Every organisation, for the admin token."""
         from reactor_auth.service.org_administration import OrgAdministration
 
-        return OrgAdministration(self.db, self.clock, self.audit, self.changes, self.step_up)
+        return OrgAdministration(self.db, self.clock, self.audit, self.changes, self.step_up, self.sessions)
 
     @cached_property
     def identities(self) -> Identities:

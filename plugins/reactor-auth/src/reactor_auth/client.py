@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from reactor_auth.assembly import Auth
+from reactor_auth.client_tokens import demand_scope
 from reactor_auth.errors import UserNotFound
 from reactor_auth.standing import identity_of
 from reactor_kernel.api import Claims, Identity, OrgRef, UserRecord
@@ -21,9 +22,13 @@ class LocalAuthClient:
         """Check an access token; see `contracts.AuthClient`."""
         return self._auth.resolver.verify(token).claims
 
-    def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
+    def resolve(
+        self, token: str, org: OrgRef | None = None, *, capability: str | None = None, writes: bool = True
+    ) -> Identity:
         """Turn a credential into an identity; see `contracts.AuthClient`."""
-        return self._auth.resolve(token, org)
+        identity = self._auth.resolve(token, org)
+        demand_scope(identity, capability, writes=writes)
+        return identity
 
     def mint_service_identity(self, org: OrgRef, caller: str, scopes: Sequence[str]) -> str:
         """Make the token a service names itself with; see `contracts.AuthClient`."""

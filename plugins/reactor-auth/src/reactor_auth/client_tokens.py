@@ -95,18 +95,27 @@ def demand_reach(identity: Identity, owner: str, own: str, method: str, path: st
     application learns of it what userinfo tells. Row-level security knows the user, not the client, so a token that was
     given for signing in must not reach the user's rows at all, and one given for reading must not write.
     """
-    if identity.kind is not IdentityKind.DELEGATED or CLIENT not in identity.claims or owner == "kernel":
+    if not _is_application(identity) or owner == "kernel":
         return
     if owner == own:
         if path not in _OWN_PATHS and not path.startswith("/permissions/"):
             raise PermissionDenied("an application's access token may not do this; sign in as its user")
         return
-    scopes = oauth_scopes.permissions_in(str(identity.claims.get(SCOPE, "")).split(" "))
-    reads = method in ("GET", "HEAD", "OPTIONS")
-    for scope in scopes:
+    demand_scope(identity, owner, writes=method not in ("GET", "HEAD", "OPTIONS"))
+
+
+def demand_scope(identity: Identity, capability: str | None, *, writes: bool) -> None:
+    """Raise PermissionDenied for a client's token without a scope for a capability; None asks nothing."""
+    if capability is None or not _is_application(identity):
+        return
+    for scope in oauth_scopes.permissions_in(str(identity.claims.get(SCOPE, "")).split(" ")):
         segments = scope.split(":")
-        if segments[0] in ("*", owner) and (reads or segments[-1] != "read"):
+        if segments[0] in ("*", capability) and (not writes or segments[-1] != "read"):
             return
     raise PermissionDenied(
-        f"the access token has no scope that lets its application {'read from' if reads else 'write to'} {owner}"
+        f"the access token has no scope that lets its application {'write to' if writes else 'read from'} {capability}"
     )
+
+
+def _is_application(identity: Identity) -> bool:
+    return identity.kind is IdentityKind.DELEGATED and CLIENT in identity.claims

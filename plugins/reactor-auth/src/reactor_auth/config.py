@@ -51,10 +51,15 @@ class LimitsConfig:
     refresh_window_secs: int = _window(60, "window of the refresh limit")
     mail_per_account: int = _limit(3, "mails with links or codes per e-mail address")
     mail_per_address: int = _limit(30, "mails with links or codes per client address")
+    invitations_per_account: int = _limit(10, "invitations to one e-mail address, by all organisations together")
+    invitations_per_user: int = _limit(100, "invitations one user sends")
     mail_window_secs: int = _window(3600, "window of the mail limits")
     verify_per_address: int = _limit(20, "one-time tokens presented per client address")
     verify_window_secs: int = _window(60, "window of the one-time token limit")
     second_factor_per_user: int = _limit(5, "second-factor attempts per user")
+    operator_refusals_per_address: int = _limit(
+        30, "refused operator calls that get a row each in the operators' log, per client address and minute"
+    )
     device_per_address: int = _limit(10, "device codes asked for per client address")
     user_code_per_user: int = _limit(10, "device user codes tried per user")
     user_code_per_address: int = _limit(20, "device user codes tried per client address")
@@ -224,6 +229,13 @@ class AuthConfig:
     signup_enabled: bool = field(default=True, metadata={"doc": "whether strangers may sign up"})
     anonymous_users_enabled: bool = field(
         default=False, metadata={"doc": "whether `POST /signup` makes users without an address"}
+    )
+    anonymous_keep_days: int = field(
+        default=30,
+        metadata={
+            "doc": "how long a user without an address that nobody can sign in to any more is kept; 0 = for ever",
+            "min": 0,
+        },
     )
     require_verified_email: bool = field(
         default=False, metadata={"doc": "whether a user must confirm the address before signing in"}

@@ -41,7 +41,8 @@ class UserErased:
 class SessionRevoked:
     """Sessions of a user ended.
 
-    `reason` is logout, revoked, expired, idle, password_changed, user_deleted, operator_demoted or reuse_detected.
+    `reason` is logout, revoked, token_revoked, expired, idle, password_changed, user_deleted, disabled_by_admin,
+    ended_by_admin, operator_demoted, consent_withdrawn, client_deleted, code_reuse or reuse_detected.
     """
 
     user_id: str

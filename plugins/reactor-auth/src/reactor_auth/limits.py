@@ -53,6 +53,11 @@ def for_mail_from(config: LimitsConfig, address: str | None) -> Limit:
     return for_address("mail", address, config.mail_per_address, config.mail_window_secs)
 
 
+def for_notices(config: LimitsConfig, email: str) -> Limit:
+    """Limit the notices an account sends to an address that nobody has confirmed."""
+    return for_account("notice", email, config.mail_per_account, config.mail_window_secs)
+
+
 def for_verification(config: LimitsConfig, address: str | None) -> Limit:
     """Limit by client address how often one-time tokens (verification, invitations) are presented."""
     return for_address("verify", address, config.verify_per_address, config.verify_window_secs)

@@ -91,6 +91,13 @@ class ClientIsPublic(Conflict):
     code = "client_is_public"
 
 
+class TooManyClients(Conflict):
+    """The organisation may have no more OAuth clients."""
+
+    code = "too_many_oauth_clients"
+    hint = "Delete one that is not in use: DELETE /auth/v1/oauth/clients/{client_id}."
+
+
 class InsufficientScope(Forbidden):
     """The token lacks the scope this needs."""
 

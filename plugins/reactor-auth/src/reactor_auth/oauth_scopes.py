@@ -12,6 +12,8 @@ OIDC = (OPENID, PROFILE, EMAIL, OFFLINE)
 # Areas of the platform itself: an organisation has no say over them.
 PLATFORM = frozenset({"ops", "cloud", "platform", "vault"})
 MAX_SCOPES = 64
+# All scopes of a token together: with the other claims they have to stay below what is accepted as a token.
+MAX_BYTES = 2048
 _PERMISSION = re.compile(r"(?:\*|[a-z][a-z0-9_\-]*(?::(?:\*|[A-Za-z0-9_\-.]+))+)\Z")
 # RFC 6749 §3.3
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}\Z")
@@ -27,7 +29,12 @@ MEANINGS = {
 def split(text: str) -> tuple[str, ...] | None:
     """Return the scopes of a space-separated list without repetition, None where it is none."""
     found = tuple(dict.fromkeys(part for part in text.split(" ") if part))
-    return found if len(found) <= MAX_SCOPES and all(_TOKEN.match(scope) for scope in found) else None
+    return found if len(found) <= MAX_SCOPES and all(map(_TOKEN.match, found)) and fit(found) else None
+
+
+def fit(scopes: Iterable[str]) -> bool:
+    """Tell whether a token can carry these scopes."""
+    return sum(len(scope) + 1 for scope in scopes) <= MAX_BYTES
 
 
 def is_platform(scope: str) -> bool:

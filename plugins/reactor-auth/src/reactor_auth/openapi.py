@@ -259,7 +259,7 @@ def _schemas() -> dict[str, Json]:
         "AuthDiscovery": _ANY_OBJECT,
         "AuthMe": _object(
             user_id=_UUID,
-            email=_TEXT,
+            email={"type": ["string", "null"]},
             orgs={"type": "array", "items": _object(org_id=_UUID, org_slug=_TEXT, role=_TEXT)},
         ),
         "AuthUserPatch": _object(

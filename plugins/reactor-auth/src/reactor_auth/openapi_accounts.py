@@ -40,7 +40,7 @@ PATHS: dict[str, Json] = {
         "post": _public(
             "Use the token of a mail up",
             {"200": _answer("AuthVerification"), "303": _empty("For a form: the front end")},
-            (400, 401, 403, 409, 429),
+            (400, 401, 403, 404, 409, 429),
             "AuthVerify",
             form=True,
         ),
@@ -87,7 +87,17 @@ SCHEMAS: dict[str, Json] = {
     "AuthMailSent": _object(sent={"type": "boolean"}, message=_TEXT),
     "AuthOtp": _object(("create_user", "redirect_to"), email=_TEXT, create_user={"type": "boolean"}, redirect_to=_TEXT),
     "AuthVerify": _object(("type", "redirect_to"), token=_TEXT, type=_TEXT, redirect_to=_TEXT),
-    "AuthVerification": _object(("session",), user=_ref("AuthUser"), session=_ref("AuthSession")),
+    "AuthVerification": _object(
+        ("session", "status", "user_id", "org_id", "email", "requires_signup"),
+        user={"anyOf": [_ref("AuthUser"), {"type": "null"}]},
+        session=_ref("AuthSession"),
+        # Of an invitation.
+        status={"type": "string", "enum": ["joined", "pending_signup"]},
+        user_id={"type": ["string", "null"], "format": "uuid"},
+        org_id={"type": "string", "format": "uuid"},
+        email=_TEXT,
+        requires_signup={"type": "boolean"},
+    ),
     "AuthVerified": _object(
         ("user", "session"),
         verified={"type": "boolean"},

@@ -85,6 +85,9 @@ PATHS: dict[str, Json] = {
         ),
         "delete": _operation("Delete a user", _DELETED, 404, parameters=_USER),
     },
+    "/_admin/users/{user}/factors": {
+        "delete": _operation("Remove a user's second factors", _answer("AuthAdminRemoved"), 404, parameters=_USER),
+    },
     "/_admin/users/{user}/sessions": {
         "get": _operation("A user's live sessions", _answer("AuthAdminSession", many=True), 404, parameters=_USER),
         "delete": _operation("End a user's sessions", _answer("AuthAdminEnded"), 404, parameters=_USER),
@@ -183,6 +186,7 @@ SCHEMAS: dict[str, Json] = {
         created_at=_INSTANT,
         last_seen_at=_INSTANT,
     ),
+    "AuthAdminRemoved": _object(removed={"type": "object", "additionalProperties": {"type": "integer"}}),
     "AuthAdminEnded": _object(ended={"type": "integer"}),
     "AuthAdminOrgPage": _object(orgs={"type": "array", "items": _ref("AuthOrg")}, next_cursor=_CURSOR),
     "AuthAdminOrgCreate": _object(("metadata",), name=_TEXT, slug=_TEXT, owner=_TEXT, metadata=_ANY_OBJECT),

@@ -179,7 +179,7 @@ PATHS: dict[str, Json] = {
         ),
         "post": _operation(
             "Register an OAuth client",
-            {"201": _json(_SECRET), **_refused(400, 401, 403, 404)},
+            {"201": _json(_SECRET), **_refused(400, 401, 403, 404, 409)},
             requestBody=_body(_ref("AuthOAuthClientCreate")),
         ),
     },

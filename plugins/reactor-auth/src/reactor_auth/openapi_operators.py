@@ -40,6 +40,9 @@ _OPERATORS: dict[str, Json] = {
     },
     "/operators/promote": {"post": _operation("Make an operator", "OpsDone", (400, 401, 403, 404), "OpsNamed")},
     "/operators/demote": {"post": _operation("Unmake an operator", "OpsDone", (400, 401, 403, 404), "OpsNamed")},
+    "/operators/remove-factors": {
+        "post": _operation("Remove somebody's second factors", "OpsDone", (400, 401, 403, 404), "OpsNamed")
+    },
 }
 _AUDIT: dict[str, Json] = {
     "/audit": {

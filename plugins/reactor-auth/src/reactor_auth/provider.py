@@ -36,7 +36,7 @@ class Provider:
     def registry(self) -> ClientRegistry:
         """Clients as their organisations see them."""
         auth = self._auth
-        return ClientRegistry(auth.db, auth.clock, auth.audit, auth.changes)
+        return ClientRegistry(auth.db, auth.clock, auth.audit, auth.changes, auth.sessions)
 
     @cached_property
     def factors(self) -> SecondFactor:

@@ -139,6 +139,10 @@ class RemoteKeys:
 
     def verifier(self, kid: str) -> RSAKey | None:
         """Return the public key `kid`."""
+        known = self._keys.get(kid)
+        if known is not None and self._clock.monotonic() - self._loaded_at < KEYS_SECS:
+            # Without the lock: somebody who shows an unknown kid may hold it while the other server takes its time.
+            return known
         self._refresh(KEYS_SECS)
         if kid not in self._keys:
             self._refresh(RELOAD_SECS)
@@ -198,8 +202,18 @@ class RemoteAuthClient:
         """Check an access token with the other server's keys; see `contracts.AuthClient`."""
         return self._tokens.verify(token).claims
 
-    def resolve(self, token: str, org: OrgRef | None = None) -> Identity:
+    def resolve(
+        self, token: str, org: OrgRef | None = None, *, capability: str | None = None, writes: bool = True
+    ) -> Identity:
         """Turn a credential into an identity; see `contracts.AuthClient`."""
+        from reactor_auth.client_tokens import demand_scope
+
+        identity = self._identity(token, org)
+        demand_scope(identity, capability, writes=writes)
+        return identity
+
+    def _identity(self, token: str, org: OrgRef | None) -> Identity:
+        """Ask who a credential is, whatever it may be used for."""
         key = (token, org)
         known = self.identities.get(key)
         if known is not None:
@@ -277,7 +291,7 @@ class RemoteAuthClient:
         if token is None:
             return None
         org = request.get_header("X-Reactor-Org") or None
-        identity = self.resolve(token, None if org is None else OrgRef(org))
+        identity = self._identity(token, None if org is None else OrgRef(org))
         demand_reach(identity, request.context.owner, self._name, request.method, request.path)
         return identity
 

@@ -23,7 +23,7 @@ KEPT_INVITATIONS = timedelta(days=30)
 
 
 class Sweeper:
-    """Ends sessions whose time is over, erases deleted accounts, and deletes what has expired, a thousand rows at a time."""
+    """Ends sessions whose time is over, erases accounts, and deletes what has expired, a thousand rows at a time."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -46,6 +46,7 @@ class Sweeper:
             tx.execute(sql.sealed_successors(now - timedelta(seconds=config.refresh_reuse_grace_secs)))
         removed = self._auth.session_list.end_overdue(stop)
         removed += self._auth.erasure.erase_due(stop)
+        removed += self._auth.erasure.erase_abandoned(stop)
         for statement in (
             # A day longer than they work, so that what became of one can be looked up.
             verification_sql.expired(now - timedelta(days=1), STEP_ROWS),

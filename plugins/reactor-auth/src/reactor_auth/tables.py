@@ -59,6 +59,7 @@ users = Table(
 )
 Index("users_email_lower_key", func.lower(users.c.email), unique=True)
 Index("users_default_org_id_idx", users.c.default_org_id)
+Index("users_anonymous_idx", users.c.created_at, postgresql_where=users.c.email.is_(None))
 Index("users_deleted_at_idx", users.c.deleted_at, postgresql_where=users.c.deleted_at.is_not(None))
 
 orgs = Table(

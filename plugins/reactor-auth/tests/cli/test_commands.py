@@ -69,6 +69,16 @@ def test_an_account_from_its_making_to_its_end(far, as_admin, api):
     ended = far("auth", "sessions", "revoke", "--all", "--user", "anna@example.com", "--yes", env=as_admin)
     assert ended.data == {"revoked": "all"}
     assert far("auth", "sessions", "list", "--user", made["id"], env=as_admin).data == []
+    lost = ("auth", "users", "remove-factors", "anna@example.com")
+    assert far(*lost, env=as_admin).error["code"] == "REQUIRES_CONFIRMATION"
+    api.sql(
+        "INSERT INTO _reactor_auth.recovery_codes (id, user_id, code_hash, created_at) "
+        "VALUES (gen_random_uuid(), $1, '', now())",
+        made["id"],
+    )
+    assert far(*lost, "--yes", env=as_admin).data == {"removed": {"recovery_codes": 1}}
+    told = "anna@example.com has no second factor any more: there was none\n"
+    assert far("-o", "human", *lost, "--yes", env=as_admin).out.endswith(told)
     assert far("auth", "users", "delete", made["id"], env=as_admin).error["code"] == "REQUIRES_CONFIRMATION"
     assert far("auth", "users", "delete", made["id"], "--yes", env=as_admin).data == {"deleted": made["id"]}
     gone = far("auth", "users", "show", made["id"], env=as_admin)

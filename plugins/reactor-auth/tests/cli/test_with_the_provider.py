@@ -110,3 +110,26 @@ def test_keys_invitations_and_roles_work_against_the_real_routes(tool, live_serv
     assert [row["id"] for row in tool("auth", "keys", "list", "acme").data] == [key["id"]]
     assert tool("auth", "keys", "revoke", key["id"], "--yes").data == {"revoked": key["id"]}
     assert tool("auth", "keys", "list").data == []
+
+
+def test_the_first_operator_bootstraps_while_signing_in(tool, person, live_server, api, ann):
+    at = ("login", "--browser", "--bootstrap", "--endpoint", live_server.url)
+    nobody = tool(*at)
+    assert (nobody.code, nobody.error["code"], nobody.error["message"]) == (
+        3,
+        "AUTH_REQUIRED",
+        "--bootstrap needs the admin token",
+    )
+    pasted = tool("login", "--token", "-", "--bootstrap", "--endpoint", live_server.url, stdin="x")
+    assert (pasted.code, pasted.error["code"]) == (1, "INVALID_ARGUMENT")
+    assert tool.tokens() == {}
+    as_admin = {"REACTOR_TOKEN": api.kernel.config.admin.token}
+    done = tool(*at, env=as_admin)
+    assert done.code == 0, (done.out, done.err, Path(f"{person}.page").read_text()[-2000:])
+    assert done.data["scopes"] == ["ops:*", "cloud:*"]
+    kept = tool.tokens()["local_access"]
+    answer = api.client.get("/_ops/v1/operators/status", headers={"Authorization": f"Bearer {kept}"})
+    assert answer.json()["count"] == 1
+    again = tool(*at, env=as_admin)
+    assert (again.code, again.error["message"]) == (4, "there are operators already")
+    assert tool("whoami").data["user"]["email"] == "ann@example.com", "the sign-in itself stands"

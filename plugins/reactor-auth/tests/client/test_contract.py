@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import httpx
 import pytest
 
 from reactor_kernel.api import Forbidden, IdentityKind, InvalidCredential, NotFound, OrgRef, ValidationError
@@ -112,3 +115,58 @@ def test_who_a_user_would_be_without_a_session(auth, ann, bob):
         assert refusal(lambda nobody=nobody: auth.identity_of(nobody), NotFound) == "user_not_found"
     bob.delete("/user")
     assert refusal(lambda: auth.identity_of(bob.id), Forbidden) == "user_disabled"
+
+
+CALLBACK = "http://localhost:7777/callback"
+
+
+def token_of_application(api, owner, scopes):
+    """Register a client, sign the owner in to it in a browser, and return the access token it gets."""
+    wanted = ["authorization_code", "client_credentials"]
+    body = {"name": "Notes", "redirect_uris": [CALLBACK], "scopes": scopes, "grants": wanted}
+    made = owner.post("/oauth/clients", body).json()
+    client = {"client_id": made["client_id"], "client_secret": made["client_secret"]}
+    # The S256 challenge of the verifier in RFC 7636, appendix B.
+    verifier, challenge = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    page = api.call(
+        "GET",
+        "/authorize",
+        params={
+            "client_id": client["client_id"],
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "code_challenge": challenge,
+            "scope": " ".join(scopes),
+        },
+    )
+    for step in (
+        {"step": "signin", "email": "ann@example.com", "password": "correct horse"},
+        {"step": "consent", "decision": "allow"},
+    ):
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text))
+        page = api.call("POST", "/authorize", data={**fields, **step})
+    sent = {"grant_type": "authorization_code", "code": httpx.URL(page.headers["Location"]).params["code"]}
+    answer = api.call("POST", "/token", data={**sent, **client, "code_verifier": verifier, "redirect_uri": CALLBACK})
+    assert answer.status_code == 200, answer.text
+    own = api.call("POST", "/token", data={**client, "grant_type": "client_credentials"})
+    return answer.json()["access_token"], own.json()["access_token"]
+
+
+def test_an_applications_token_is_good_for_what_its_scopes_name(auth, api, ann):
+    org = ann.make_org("acme")
+    for token in token_of_application(api, ann, ["openid", "data:notes:read", "jobs:*"]):
+
+        def denied(token=token, **asked):
+            with pytest.raises(Forbidden) as caught:
+                auth.resolve(token, **asked)
+            return caught.value.error_code, caught.value.message
+
+        reading = auth.resolve(token, capability="data", writes=False)
+        assert (reading.kind, reading.org_id) == (IdentityKind.DELEGATED, org["id"])
+        assert auth.resolve(token, OrgRef("acme"), capability="jobs") == reading
+        assert auth.resolve(token) == reading
+        no_scope = "the access token has no scope that lets its application"
+        assert denied(capability="data") == ("permission_denied", f"{no_scope} write to data")
+        assert denied(capability="storage", writes=False) == ("permission_denied", f"{no_scope} read from storage")
+    # Whoever is no application is asked nothing of the kind.
+    assert auth.resolve(ann.access_token, capability="storage") == auth.resolve(ann.access_token)

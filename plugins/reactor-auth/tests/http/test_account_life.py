@@ -136,6 +136,36 @@ class TestAnonymous:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    def test_anonymous_users_nobody_can_be_any_more_are_erased(self, frozen_clock, captured_events, api, ann):
+        from reactor_auth.sweeping import Sweeper
+
+        def guest():
+            body = self.come(api)
+            return body["user"]["id"], body["session"]
+
+        def sweep():
+            Sweeper(api.auth()).sweep(threading.Event())
+            return {row[0] for row in api.sql("SELECT id::text FROM _reactor_auth.users WHERE email IS NULL")}
+
+        (gone, _), (used, session), (member, _) = guest(), guest(), guest()
+        org = ann.make_org("acme")
+        api.sql(
+            "INSERT INTO _reactor_auth.memberships (user_id, org_id, role_id, joined_at, updated_at) "
+            "SELECT $1, $2, id, now(), now() FROM _reactor_auth.roles WHERE org_id = $2 AND name = 'member'",
+            member,
+            org["id"],
+        )
+        frozen_clock.advance(seconds=29 * 86400)
+        session = api.refresh(session["refresh_token"]).json()
+        assert sweep() == {gone, used, member}
+        frozen_clock.advance(seconds=2 * 86400)
+        # A month after the last use nobody holds a token of `gone`; `used` refreshed, and the organisation knows `member`.
+        assert sweep() == {used, member}
+        assert api.refresh(session["refresh_token"]).status_code == 200
+        assert [event.payload.user_id for event in captured_events.all() if event.topic == "auth.user.erased"] == [gone]
+        rows = api.sql("SELECT resource FROM _reactor_auth.audit_events WHERE event_type = 'user.erased'")
+        assert rows == [[f"user:{gone}"]]
+
     def test_one_gets_an_address_later_and_stays_the_same_user(self, api):
         from reactor_kernel.api import AuthClient
 

@@ -287,3 +287,19 @@ def test_what_is_wrong_with_an_organisation_changes_nothing(api, admin, ann, bob
     for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/roles"), ("GET", "/members")):
         api.refused(admin(method, f"/orgs/nope{path}", {} if method == "PATCH" else None), *NO_ORG)
     assert trail(api) == before
+
+
+def test_what_postgres_cannot_hold_is_a_refusal(api, ann):
+    from reactor_kernel.testing.project import ADMIN_TOKEN
+
+    ann.make_org("acme")
+    problem = "must not contain NUL characters"
+    for method, path, body, field in (
+        ("GET", "/_admin/users?search=a%00b", None, "search"),
+        ("GET", "/_admin/orgs?search=%00", None, "search"),
+        ("GET", "/_admin/outbox?to=%00", None, "to"),
+        ("POST", "/_admin/orgs/acme/members", {"user_id": ann.id, "role": "a\x00"}, "role"),
+        ("PATCH", f"/_admin/orgs/acme/members/{ann.id}", {"role": "\x00"}, "role"),
+    ):
+        answer = api.call(method, path, token=ADMIN_TOKEN, json=body)
+        api.refused(answer, 400, "validation_error", f"{field} {problem}", fields={field: [problem]})

@@ -245,6 +245,9 @@ CHANGES: dict[str, Change] = {
     "DELETE /_admin/users/{user}": Change(
         lambda s: s.admin("DELETE", f"/users/{s.other.id}"), ["session.revoked", "user.deleted"]
     ),
+    "DELETE /_admin/users/{user}/factors": Change(
+        lambda s: s.admin("DELETE", f"/users/{s.me.id}/factors"), ["mfa.removed"], Stage.proven_app
+    ),
     "DELETE /_admin/users/{user}/sessions": Change(
         lambda s: s.admin("DELETE", f"/users/{s.other.id}/sessions"), ["session.revoked"]
     ),
@@ -406,6 +409,7 @@ CHANGES: dict[str, Change] = {
             ("bootstrap", "me", ["operator.granted"], Stage.no_operator),
             ("promote", "other", ["operator.granted"], Stage.operator),
             ("demote", "other", ["session.revoked", "operator.revoked"], Stage.demotable),
+            ("remove-factors", "me", ["mfa.removed"], Stage.operator),
         )
     },
 }

@@ -385,3 +385,29 @@ def test_it_is_mailed(api, ann, acme):
     [mail] = api.mails("bob@example.com", "invitation")
     assert "Acme" in mail["subject"]
     assert f"http://127.0.0.1:8000/?invite_token={token}" in mail["text"]
+
+
+def test_a_token_of_an_invitation_is_verified_like_one_of_a_mail(api, ann, bob):
+    org = ann.make_org("acme")
+    invited = ann.post("/orgs/acme/invitations", {"email": "bob@example.com"}).json()
+    token = invited["invite_link"].partition("?invite_token=")[2]
+    body = {"type": "invite", "token": token}
+    told = {"org_id": org["id"], "email": "bob@example.com"}
+    anonymous = api.call("POST", "/verify", json=body)
+    pending = {"status": "pending_signup", "user_id": None, "requires_signup": True}
+    assert (anonymous.status_code, anonymous.json()) == (200, {"user": None, **told, **pending})
+    assert ann.post("/verify", body).json()["error"]["code"] == "invitation_email_mismatch"
+    assert bob.post("/verify", body).json()["error"]["code"] == "invitation_email_mismatch"
+    api.sql("UPDATE _reactor_auth.users SET email_verified = true WHERE email = 'bob@example.com'")
+    joined = bob.post("/verify", body)
+    assert joined.status_code == 200
+    user = joined.json().pop("user")
+    assert (user["id"], user["default_org_id"]) == (bob.id, org["id"])
+    rest = {name: value for name, value in joined.json().items() if name != "user"}
+    assert rest == {**told, "status": "joined", "user_id": bob.id, "requires_signup": False}
+    assert bob.get("/orgs/acme").status_code == 200
+    assert bob.post("/verify", body).json()["error"]["code"] == "invitation_used"
+    assert bob.post("/verify", {"type": "invite", "token": "x"}).json()["error"]["code"] == "invitation_not_found"
+    unknown = bob.post("/verify", {"type": "x", "token": "x"})
+    problem = "must be one of signup, recovery, magiclink, email_change, invite"
+    api.refused(unknown, 400, "validation_error", f"type {problem}", fields={"type": [problem]})

@@ -80,3 +80,17 @@ def test_an_unknown_scope_is_refused(api, ann):
     problem = "must be one of local, global, others"
     api.refused(answer, 400, "validation_error", f"scope {problem}", fields={"scope": [problem]})
     assert ann.get("/user").status_code == 200
+
+
+def test_an_old_refresh_token_ends_its_own_session_only(api, ann):
+    other = api.sign_in("ann@example.com")
+    assert api.refresh(ann.refresh_token).status_code == 200
+    for scope in ("global", "others"):
+        answer = api.call("POST", f"/logout?scope={scope}", json={"refresh_token": ann.refresh_token})
+        message = "a refresh token that was used or has expired ends its own session only"
+        api.refused(answer, 401, "invalid_refresh_token", message, hint="Sign in again.")
+    assert other.get("/user").status_code == 200
+    assert api.call("POST", "/logout", json={"refresh_token": ann.refresh_token}).status_code == 204
+    assert (ann.get("/user").status_code, other.get("/user").status_code) == (401, 200)
+    assert api.call("POST", "/logout?scope=global", json={"refresh_token": other.refresh_token}).status_code == 204
+    assert other.get("/user").status_code == 401

@@ -55,6 +55,35 @@ def reactor_config(auth_config):
     return {"auth": auth_config, "who": {}}
 
 
+def test_a_key_works_as_long_as_its_owner_has_a_factor(api, ann, bob, enrol, client):
+    org = ann.make_org("acme")
+    api.join(org, bob)
+    key = bob.post("/api-keys", {"name": "robot"}, org="acme").json()["key"]
+    own = ann.post("/api-keys", {"name": "mine"}, org="acme").json()["key"]
+
+    def call(key):
+        return client.get("/who/v1/me", headers={"Authorization": f"Bearer {key}"})
+
+    assert call(key).json()["org"] == org["id"]
+    strong = enrol(ann).tokens["access_token"]
+    demand = {"mfa_required_roles": ["member", "owner"]}
+    assert api.call("PATCH", "/orgs/acme", token=strong, json=demand).status_code == 200
+    # Made before the demand, and for every capability, this one's own routes included.
+    hint = "The owner enrols one: POST /auth/v1/factors, or /auth/v1/webauthn/register/start."
+    message = "the role member needs a second factor in this organisation, and the API key's owner has none"
+    for answer in (call(key), api.call("GET", "/orgs/acme", token=key), api.call("GET", "/me", token=key)):
+        api.refused(answer, 403, "mfa_required", message, hint=hint)
+    assert call(own).json()["org"] == org["id"]
+    # An app that has not proved itself is none.
+    assert bob.post("/factors", {"factor_type": "totp"}).status_code == 201
+    assert call(key).status_code == 403
+    app = enrol(bob)
+    assert call(key).json()["org"] == org["id"]
+    headers = {"Authorization": f"Bearer {app.tokens['access_token']}"}
+    assert client.delete(f"/auth/v1/factors/{app.id}", headers=headers).status_code == 204
+    assert call(key).json()["error"]["code"] == "mfa_required"
+
+
 def refused(api, answer, role="member"):
     message = f"the role {role} needs a second factor in this organisation"
     api.refused(answer, 403, "mfa_required", message, hint=HINT)

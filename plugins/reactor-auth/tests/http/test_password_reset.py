@@ -208,3 +208,25 @@ class TestLimits:
         statuses += [api.call("POST", "/verify", json={"token": "x"}).status_code for _ in range(2)]
         statuses.append(api.call("GET", "/verify?token=x").status_code)
         assert statuses == [401, 401, 401, 401, 429]
+
+
+def test_two_links_of_one_account_at_once_do_not_wait_for_each_other(api, ann):
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    api.sql("UPDATE _reactor_auth.users SET email_verified = true")
+    with ThreadPoolExecutor(2) as pool:
+        for attempt in range(8):
+            for _ in range(2):
+                api.call("POST", "/password-reset/request", json={"email": "ann@example.com"})
+            mails = api.mails("ann@example.com", "password_reset")[-2:]
+            tokens = [api.link(mail).partition("token=")[2].partition("&")[0] for mail in mails]
+            start = Barrier(2)
+
+            def reset(token, attempt=attempt, start=start):
+                start.wait(10)
+                body = {"token": token, "new_password": f"battery staple {attempt}"}
+                return api.call("POST", "/password-reset/confirm", json=body).status_code
+
+            # The first one ends all links of the account; without an order of locks Postgres ended one with an error.
+            assert sorted(pool.map(reset, tokens)) == [200, 401]

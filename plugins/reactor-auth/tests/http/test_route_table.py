@@ -276,6 +276,7 @@ routes(
     Route("GET /users/{user_id}", ADMIN_TOKEN_ONLY),
     Route("PATCH /users/{user_id}", ADMIN_TOKEN_ONLY, json={"metadata": {}}),
     Route("DELETE /users/{user_id}", ADMIN_TOKEN_ONLY),
+    Route("DELETE /users/{user_id}/factors", ADMIN_TOKEN_ONLY),
     Route("GET /users/{user_id}/sessions", ADMIN_TOKEN_ONLY),
     Route("DELETE /users/{user_id}/sessions", ADMIN_TOKEN_ONLY),
     Route("DELETE /users/{user_id}/sessions/{session_id}", ADMIN_TOKEN_ONLY),
@@ -297,6 +298,7 @@ for surface in (AUTH, "/_ops/v1"):
         Route("POST /bootstrap", BOOTSTRAP, json={"email": "mate@example.com"}),
         Route("POST /promote", OPERATORS, json={"email": "mate@example.com"}),
         Route("POST /demote", OPERATORS, ok="404 user_not_found", json={"email": "mate@example.com"}),
+        Route("POST /remove-factors", OPERATORS, json={"email": "mate@example.com"}),
     )
 routes("/_ops/v1", Route("GET /audit", OPERATORS))
 

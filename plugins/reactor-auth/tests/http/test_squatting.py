@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,10 +34,20 @@ def passkey_login(api, authenticator):
     return api.call("POST", "/webauthn/login/finish", json=body)
 
 
-def test_no_way_back_in_is_left_to_a_squatter(api, ann, register, authenticator):
-    ann.make_org("acme")
+def test_no_way_back_in_is_left_to_a_squatter(api, ann, register, enrol, authenticator):
+    org = ann.make_org("acme")
     key = ann.post("/api-keys", {"name": "back door"}).json()["key"]
     assert ann.patch("/user", {"email": "squatter@example.com"}).status_code == 200
+    client = {"name": "Mine", "redirect_uris": ["https://a.example/b"], "scopes": ["openid"]}
+    client_id = ann.post("/oauth/clients", client, org=org["id"]).json()["client_id"]
+    api.sql(
+        "INSERT INTO _reactor_auth.oauth_consents (user_id, client_id, scopes, granted_at) "
+        "VALUES ($1, $2, '{openid}', now())",
+        ann.id,
+        client_id,
+    )
+    app = enrol(ann)
+    ann.access_token = app.tokens["access_token"]
     register(ann, authenticator)
     api.sql(
         "INSERT INTO _reactor_auth.identities (id, user_id, provider, provider_uid, created_at, last_used_at) "
@@ -54,12 +65,26 @@ def test_no_way_back_in_is_left_to_a_squatter(api, ann, register, authenticator)
 
     assert api.call("GET", "/me", token=key).status_code == 401
     assert passkey_login(api, authenticator).status_code == 401
-    assert api.sql("SELECT count(*) FROM _reactor_auth.identities") == [["0"]]
+    for table in ("identities", "mfa_factors", "recovery_codes", "webauthn_credentials", "oauth_consents"):
+        assert api.sql(f"SELECT count(*) FROM _reactor_auth.{table}") == [["0"]], table
+    # Nobody asks the owner for the second factor of whoever was here before.
+    assert "mfa_required" not in owner.json()
     assert confirm(api, change_token(api, "squatter@example.com")).status_code == 401
     [[details]] = api.sql("SELECT details FROM _reactor_auth.audit_events WHERE event_type = 'user.verified'")
-    assert '"password": "removed"' in details
+    assert json.loads(details) == {
+        "password": "removed",
+        "removed": {
+            "authenticator_apps": 1,
+            "passkeys": 1,
+            "recovery_codes": 10,
+            "identities": 1,
+            "consents": 1,
+            "api_keys": 1,
+        },
+    }
     # Whoever owns the address may make all of this anew.
     token = owner.json()["access_token"]
+    assert api.call("GET", "/factors", token=token).json() == {"factors": [], "recovery_codes_left": 0}
     assert api.call("GET", "/user", token=token).json()["email"] == "ann@example.com"
     assert api.call("GET", "/user/identities", token=token).json() == []
 

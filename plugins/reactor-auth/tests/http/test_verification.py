@@ -103,9 +103,9 @@ def test_a_token_is_for_one_purpose_and_one_day(frozen_clock, api, ann):
     for kind in ("recovery", "email_change", "magiclink"):
         answer = api.call("POST", "/verify", json={"type": kind, "token": token})
         api.refused(answer, 401, "invalid_token", REFUSED, hint=HINT)
-    problem = "must be one of signup, recovery, magiclink, email_change"
+    problem = "must be one of signup, recovery, magiclink, email_change, invite"
     api.refused(
-        api.call("POST", "/verify", json={"type": "invite", "token": token}),
+        api.call("POST", "/verify", json={"type": "welcome", "token": token}),
         400,
         "validation_error",
         f"type {problem}",

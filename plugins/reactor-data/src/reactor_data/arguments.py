@@ -23,6 +23,7 @@ _FIRST = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 _WHOLE = ("text/plain", "text/xml", "application/octet-stream")
 _MOST_RECORDED = 8192
+_MOST_READ = 4 * _MOST_RECORDED
 
 
 class Arguments(msgspec.Struct, frozen=True):
@@ -60,16 +61,23 @@ class Arguments(msgspec.Struct, frozen=True):
         return found
 
     def recorded(self, function: Function) -> bytes:
-        """Return JSON of the arguments as the audit keeps them; null where they are too long or no JSON."""
-        if self.texts is not None:
-            shown: object = {name: values[-1] if len(values) == 1 else values for name, values in self.texts.items()}
-        elif not takes_body(function):
-            row = _RECORD.decode(self.row)
-            shown = {name: row.get(name) for name in self.names}
-        else:
-            shown = _RECORD.decode(self.body or b"null") if self.media == "application/json" else None
-        text = _encode(_storable(shown))
+        """Return JSON of the arguments as the audit keeps them; null where they are too long, too deep or no JSON."""
+        size = len(self.body or b"") if self.texts is None else sum(len(values) for values in self.texts.values())
+        if size > _MOST_READ:
+            return b"null"
+        try:
+            text = _encode(_storable(self._shown(function)))
+        except RecursionError:  # deeper than the record needs to follow; the call itself may go on
+            return b"null"
         return text if len(text) <= _MOST_RECORDED else b"null"
+
+    def _shown(self, function: Function) -> object:
+        if self.texts is not None:
+            return {name: values[-1] if len(values) == 1 else values for name, values in self.texts.items()}
+        if not takes_body(function):
+            row = _RECORD.decode(self.row)
+            return {name: row.get(name) for name in self.names}
+        return _RECORD.decode(self.body or b"null") if self.media == "application/json" else None
 
 
 def from_query(pairs: Iterable[tuple[str, str]]) -> Arguments:
@@ -127,12 +135,13 @@ def _from_json(body: bytes, columns: tuple[str, ...] | None) -> Arguments:
 def _from_pairs(
     pairs: Iterable[tuple[str, str | None]], media: str | None, columns: tuple[str, ...] | None = None
 ) -> Arguments:
-    texts: dict[str, tuple[str | None, ...]] = {}
+    found: dict[str, list[str | None]] = {}
     for name, value in pairs:
         if columns is None or name in columns:
-            texts[name] = (*texts.get(name, ()), value)
+            found.setdefault(name, []).append(value)
     for name in columns or ():
-        texts.setdefault(name, (None,))
+        found.setdefault(name, [None])
+    texts = {name: tuple(values) for name, values in found.items()}
     return Arguments(tuple(sorted(texts)), texts, media=media)
 
 

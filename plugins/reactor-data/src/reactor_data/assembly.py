@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reactor_data.asking import Asker
     from reactor_data.http.access import ExplainAccessResource
     from reactor_data.http.admin import MigrateResource, QueryResource, TablesResource
+    from reactor_data.http.batch import BatchResource
     from reactor_data.http.changes import Changes
     from reactor_data.http.health import HealthResource
     from reactor_data.http.lint import LintResource
@@ -158,6 +159,17 @@ class Assembly:
 
         functions = Functions(self._ctx.db, self.runner, self.schema, self._config, self.rules)
         return FunctionResource(functions, self.callers, self.asker, self._config)
+
+    def batch(self) -> BatchResource:
+        """Return the resource of batches."""
+        from reactor_data.batch.resources import BatchResources
+        from reactor_data.batch.running import Batches
+        from reactor_data.http.batch import BatchResource
+
+        batches = Batches(
+            self._ctx.db, BatchResources(self, self._config, self._ctx.log), self.roles.placed, self._ctx.log
+        )
+        return BatchResource(batches, minimal=self._config.error_verbosity == "minimal")
 
     def records(self) -> RecordsResource:
         """Return the resource that services append records to."""

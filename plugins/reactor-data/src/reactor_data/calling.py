@@ -64,6 +64,15 @@ class Functions:
                 raise
         return newer, find_function(newer, name, arguments.names, arguments.media)
 
+    def refused(self, caller: Caller, name: str) -> None:
+        """Put on record that a caller may not call what there is under this name.
+
+        Raises:
+            DataError: 404 `function_not_found`.
+        """
+        self.overloads(name, caller.profile)
+        self._runner.record_denial(caller, "execute", name)
+
     def call(
         self,
         caller: Caller,

@@ -126,6 +126,13 @@ class DataPlugin:
             dialect=speak,
         )
         yield Mount(
+            "/data/v1/_batch",
+            parts.batch(),
+            access=caller,
+            body_limit=ctx.config.max_body_bytes,
+            dialect=speak,
+        )
+        yield Mount(
             "/data/v1/rpc/{function}",
             parts.functions(),
             access=caller,

@@ -85,3 +85,15 @@ realtime_exempt = Table(
     Column("schema_name", Text, primary_key=True),
     Column("table_name", Text, primary_key=True),
 )
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("org_id", UUID, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_sha256", Text, nullable=False),
+    Column("answer", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index("idempotency_keys_created_at", idempotency_keys.c.created_at)

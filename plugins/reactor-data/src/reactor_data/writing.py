@@ -71,6 +71,10 @@ class Writer:
             caller, name, write.action, lambda: self._write(caller, name, parsed, payload, write, max_affected)
         )
 
+    def refused(self, caller: Caller, name: str, action: str) -> None:
+        """Put on record that a write was refused before it ran. Raises 404 `table_not_found`."""
+        self._runner.record_denial(caller, action, self.relation(name, caller.profile).name)
+
     def relation(self, name: str, profile: str | None) -> Relation:
         """Return an exposed relation. Raises 404 `table_not_found`."""
         return find_relation(self._schema, name, profile)[1]

@@ -110,15 +110,19 @@ def test_a_sequence_in_use_is_not_waited_for(make_caller: Any, explained: Any, r
     assert rows("select count(*)::text from counted") == [("0",)]
 
 
-def test_a_sequence_of_another_role_is_left_alone(make_caller: Any, explained: Any, rows: Any) -> None:
+def test_a_sequence_of_another_role_is_left_alone(make_caller: Any, explained: Any, rows: Any, kernel: Any) -> None:
     rows("alter sequence counted_other_seq owned by none")
     rows("grant create on schema public to reactor_anon")
     rows("alter sequence counted_other_seq owner to reactor_anon")
     found = explained(make_caller(), "counted", "insert", values={"a": "y"})
-    assert found["trial"] == {
-        "skipped": "sequence counted_other_seq belongs to another role, and its number would be lost"
-    }
     assert found["grant"] == {"ok": True}
+    # Up to Postgres 15 the login role inherits what its roles may, so that it can shield their sequences as well.
+    shielded = rows("select pg_has_role('reactor_anon', 'usage')::text") == [("true",)]
+    skipped = {"skipped": "sequence counted_other_seq belongs to another role, and its number would be lost"}
+    assert found["trial"] == ({"rows": 1} if shielded else skipped)
+    with psycopg.connect(kernel.database.dsn) as owner:
+        owner.execute("set role reactor_anon")
+        assert owner.execute("select last_value, is_called from counted_other_seq").fetchall() == [(1, False)]
 
 
 def test_others_get_their_numbers_meanwhile_and_none_twice(

@@ -65,8 +65,13 @@ def test_what_allows_is_told_as_well(make_caller: Any, explained: Any, put: Any)
     assert found["reason"] == 'allowed by policy "notes_read" (notes_read__select)'
     found = explained(me, "notes", "update", key=key)
     assert found["reason"] == (
-        'allowed by policy "notes_read" (notes_read__select), policy "notes_write" (notes_write__update)'
+        'allowed by policy "notes_read" (notes_read__select), policy "notes_write" (notes_write__update), and restrictive'
+        ' policy "notes_write" (notes_write__update_check) holds'
     )
+    found = explained(me, "notes", "insert", values={"a": "x"})
+    assert found["reason"] == 'allowed: restrictive policy "notes_write" (notes_write__insert) holds'
+    found = explained(me, "walled", "insert", values={"a": "x", "org_id": me.org_id})
+    assert found["reason"] == 'allowed by policy "walled_door", and restrictive policy "walled_wall" holds'
     key = {"id": put("free")}
     found = explained(me, "free", "delete", key=key)
     assert (found["allowed"], found["policies"]) == (True, [])

@@ -24,10 +24,13 @@ LEAST_ATOMS = 10_000
 
 @pytest.fixture
 def project(shop_project: Path) -> Path:
+    # The canary may be written by anyone who gets to name it, which only SQL of their own can: its schema is not exposed.
     extra = """
-    create table canary (id int primary key, org_id uuid) with (rls = false);
-    insert into canary select generate_series(1, 3);
-    revoke all on canary from reactor_authenticated, reactor_anon;
+    create schema vault;
+    create table vault.canary (id int primary key) with (rls = false);
+    insert into vault.canary select generate_series(1, 3);
+    grant usage on schema vault to reactor_authenticated;
+    grant all on vault.canary to reactor_authenticated;
     """
     (shop_project / "migrations" / "002_canary.sql").write_text(extra, encoding="utf-8")
     return shop_project
@@ -36,12 +39,12 @@ def project(shop_project: Path) -> Path:
 # -- what is sent -------------------------------------------------------------------------------------------------
 
 FRAGMENTS = [
-    '"; drop table canary; --',
-    "'; drop table canary; --",
-    "') ; delete from canary; --",
+    '"; drop table vault.canary; --',
+    "'; drop table vault.canary; --",
+    "') ; delete from vault.canary; --",
     "') or 1=1 --",
-    "\\'; truncate canary; --",
-    "$$; drop table canary; $$",
+    "\\'; truncate vault.canary; --",
+    "$$; drop table vault.canary; $$",
     "$1",
     "$9999",
     "/* canary */",
@@ -50,9 +53,9 @@ FRAGMENTS = [
     "E'\\\\'",
     "U&'\\0041'",
     "canary",
-    "public.canary",
-    'public"."canary',
-    "(select id from canary)",
+    "vault.canary",
+    'vault"."canary',
+    "(select id from vault.canary)",
     "canary(*)",
     "...canary(*)",
     "!inner",
@@ -221,7 +224,8 @@ class Attacker:
         prefer = self.one(
             "count=exact", "return=representation", "return=representation", "handling=strict", "count=planned"
         )
-        for header, good in (("Prefer", prefer), ("Accept", "application/json"), ("Range", "items=0-5")):
+        accept = self.one("application/json", "text/csv", "application/vnd.pgrst.array+json;nulls=stripped")
+        for header, good in (("Prefer", prefer), ("Accept", accept), ("Range", "items=0-5")):
             if self.odds(0.3):
                 text = good if self.odds(0.9) else f"{good.split('=')[0]}={self.text()}"
                 # Control characters never reach an application, and the test's client sends ASCII only.
@@ -341,6 +345,8 @@ WORDS = frozenset(
     """,
     )
 )
+# What stands before a dot: aliases of the compiler's own, or the schema of a relation.
+ALIASES = re.compile(r"[abefjr_]|[ejotx]\d+")
 RELATIONS = frozenset(("albums", "artists", "tracks", "hits"))
 
 
@@ -363,26 +369,30 @@ def complaint(statement: str) -> str | None:
     strange = {token.text for token in found if token.kind is Kind.WORD} - WORDS
     if strange:
         return f"it has the words {sorted(strange)}"
-    for schema, dot, name in zip(found, found[1:], found[2:], strict=False):
-        if schema.kind is Kind.QUOTED and schema.text == "public" and dot.text == "." and name.text not in RELATIONS:
-            return f"it names {name.text!r}"
-    return None
+    qualified = (
+        (left.text, right.text)
+        for left, dot, right in zip(found, found[1:], found[2:], strict=False)
+        if left.kind is Kind.QUOTED and dot.text == "." and not ALIASES.fullmatch(left.text)
+    )
+    unasked = [f"{schema}.{name}" for schema, name in qualified if schema != "public" or name not in RELATIONS]
+    return f"it names {unasked[0]}" if unasked else None
 
 
 def test_the_allow_list_refuses_what_it_must() -> None:
     allowed = 'select count(*), null, null from (select "r"."a" as "x;--" from "public"."albums" as "r") as "_"'
     assert complaint(allowed) is None
-    assert complaint("drop table canary") == "it begins like none"
-    assert complaint(allowed + "; drop table canary") == "it is more than one"
+    assert complaint("drop table vault.canary") == "it begins like none"
+    assert complaint(allowed + "; drop table vault.canary") == "it is more than one"
     assert complaint(allowed + " -- '") == "it has a comment"
-    assert complaint(allowed.replace("albums", "canary")) == "it names 'canary'"
+    assert complaint(allowed.replace("albums", "canary")) == "it names public.canary"
+    assert complaint(allowed.replace('"public"."albums"', '"vault"."canary"')) == "it names vault.canary"
     assert complaint(allowed + " union select pg_sleep(1)") == "it has the words ['pg_sleep', 'union']"
 
 
 def test_any_text_in_any_position(server_log: Any, two_orgs: Any, stock: Any, rows: Any, theirs: Any) -> None:
     shop, attacker = stock(*two_orgs), Attacker(SEED)
     structure = """
-    select (select jsonb_agg(t order by id) from canary t)::text,
+    select (select jsonb_agg(t order by id) from vault.canary t)::text,
       (select string_agg(relname || relkind::text, ',' order by relname) from pg_class where relnamespace = 'public'::regnamespace),
       (select string_agg(rolname, ',' order by rolname) from pg_roles),
       (select md5(string_agg(t::text, ',' order by id)) from albums t where id > 50000)

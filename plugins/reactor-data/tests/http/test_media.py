@@ -132,3 +132,26 @@ def test_a_row_with_a_path_in_it_is_one_csv_field(ann: Any) -> None:
     answer = ann.call("GET", "todos?select=data,data->k", Accept="text/csv")
     (_, fields) = csv.reader(io.StringIO(answer.text, newline=""))
     assert [json.loads(field) for field in fields] == [{"k": [1, {"x": "é"}]}, [1, {"x": "é"}]]
+
+
+GEOMETRY = """
+create domain geometry as point;
+create function st_asgeojson(of record) returns text language plpgsql as $$ begin
+  return json_build_object('type', 'Feature', 'properties', to_json(of)); end $$;
+"""
+
+
+def test_geojson_is_a_collection_of_what_postgis_makes_of_each_row(served: Any) -> None:
+    # The embedded server has no PostGIS; the name and form of its function stand in.
+    ann = served(GEOMETRY).ann
+    ann.insert({"title": "a"}, {"title": "b"})
+    answer = ann.call("GET", "todos?select=title&order=title", Accept="application/geo+json")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/geo+json; charset=utf-8")
+    features = [{"type": "Feature", "properties": {"title": title}} for title in ("a", "b")]
+    assert answer.json() == {"type": "FeatureCollection", "features": features}
+    assert ann.call("GET", "todos?n=eq.7", Accept="application/geo+json").json()["features"] == []
+
+
+def test_a_column_may_have_any_name_in_csv(ann: Any) -> None:
+    ann.insert({"title": "a", "n": 1})
+    assert ann.call("GET", "todos?select=_:title,n", Accept="text/csv").text == "_,n\na,1"

@@ -83,7 +83,7 @@ def test_health_and_readiness(client: Any) -> None:
     assert client.get("/data/v1/health/ready").status_code == 200
 
 
-def test_what_this_version_does_not_do_is_said(ann: Any) -> None:
+def test_only_get_subscribes(ann: Any) -> None:
     assert ann.call("HEAD", "todos?subscribe=1").status_code == 405
     assert ann.call("GET", "todos?subscribe=0").status_code == 200
 

@@ -17,6 +17,7 @@ insert into albums values (1, 1, 'Pastel Blues', 1965), (2, 1, 'Wild Is the Wind
 
 create function add_them(a int, b int default 10) returns int immutable language sql as 'select a + b';
 create function add_all(variadic v int[]) returns bigint immutable language sql as 'select sum(x) from unnest(v) x';
+create function echo_all(variadic words text[]) returns text[] immutable language sql as 'select words';
 create function numbers(n int) returns setof int stable language sql as 'select * from generate_series(1, n)';
 create function albums_of(artist int) returns setof albums stable language sql
   as 'select * from albums where artist_id = artist';
@@ -164,6 +165,20 @@ def test_numbers_reach_postgres_exactly(ann: Any) -> None:
     text = b'{"b":false,"n":123456789012345678901234567890.123456789,"t":"","d":null,"a":[],"j":1e3,"e":null}'
     answer = ann.call("POST", "rpc/kinds", body=text)
     assert answer.text == '[false, 123456789012345678901234567890.123456789, "", null, [], 1000, null]'
+
+
+@pytest.mark.parametrize(
+    "word", ["", "a,b", '"', "\\", "{}", "NULL", "null", " a ", "it's", "ü\u2028", "a\nb", "$1", "%s", "()"]
+)
+def test_repeated_arguments_reach_a_variadic_parameter_as_they_are(ann: Any, word: str) -> None:
+    from urllib.parse import quote
+
+    encoded = quote(word, safe="")
+    assert body(ann.call("GET", f"rpc/echo_all?words={encoded}&words=x&words={encoded}")) == [word, "x", word]
+    form = f"words={encoded}&words={encoded}".encode()
+    answer = ann.call("POST", "rpc/echo_all", body=form, Content_Type="application/x-www-form-urlencoded")
+    assert body(answer) == [word, word]
+    assert body(ann.call("POST", "rpc/echo_all", body={"words": [word]})) == [word]
 
 
 def test_forms_and_csv_give_texts(ann: Any) -> None:
@@ -323,6 +338,16 @@ def test_a_body_that_is_no_json_is_refused(ann: Any) -> None:
     assert error(ann.call("GET", "rpc/albums_of?artist=1&select=nope"))[:3] == (400, "column_not_found", "42703")
 
 
+def test_a_new_foreign_key_leads_to_embeds_without_a_notice(ann: Any, rows: Any) -> None:
+    rows("create table labels (id int primary key)")
+    rows("grant select on labels to reactor_authenticated")
+    rows("alter table artists add column label int")
+    assert error(ann.call("GET", "artists?select=labels(id)"))[:3] == (400, "embed_not_found", "PGRST200")
+    rows("alter table artists add foreign key (label) references labels")
+    time.sleep(1.1)  # the catalogue is looked at again once a second
+    assert body(ann.call("GET", "artists?select=id,labels(id)&id=eq.1")) == [{"id": 1, "labels": None}]
+
+
 def test_a_new_function_is_found_without_a_notice(ann: Any, rows: Any) -> None:
     assert ann.call("GET", "rpc/fresh").status_code == 404
     rows("create function fresh() returns int stable language sql as 'select 5'")
@@ -434,15 +459,19 @@ def test_every_call_is_on_record(ann: Any, rows: Any) -> None:
     ]
 
 
-def test_the_platforms_permission_can_be_demanded_beside_the_grant(wire: Any, ann: Any) -> None:
-    other = type(ann)(wire(rpc_permission="enforce"))
-    answer = other.call("GET", "rpc/add_them?a=1")
+def test_the_platforms_permission_can_be_demanded_beside_the_grant(served: Any) -> None:
+    guarded = served("", rpc_permission="enforce")
+    answer = guarded.ann.call("GET", "rpc/add_them?a=1")
     assert error(answer) == (
         403,
         "permission_denied",
         "42501",
         "the permission data:rpc:add_them:invoke is required",
     )
+    assert error(guarded.ann.call("POST", "rpc/unheard_of", body={}))[:2] == (404, "function_not_found")
+    assert guarded.rows("select event_type, details::text from _reactor_data.audit_events") == [
+        ("rpc.invoke", '{"fn": "add_them", "denied": true}')
+    ]
 
 
 def test_a_call_can_be_tried_without_keeping_it(wire: Any, ann: Any, rows: Any) -> None:

@@ -180,3 +180,8 @@ def test_permissions_of_tables_are_demanded_where_that_is_configured(served: Any
         said = answer.json()
         assert (answer.status_code, said["code"], said["error"]["code"]) == (403, "42501", "permission_denied")
         assert said["message"] == f"the permission {permission} is required"
+    audited = own.rows("select event_type, row_count::text, details::text from _reactor_data.audit_events")
+    assert audited == [("rows.insert", "0", '{"denied": true}')]
+    own.ann.more = {"permissions": ["data:*:read", "data:todos:write"]}
+    assert own.ann.call("POST", "todos", body={"title": "a"}).status_code == 201
+    assert len(own.ann.call("GET", "todos").json()) == 1

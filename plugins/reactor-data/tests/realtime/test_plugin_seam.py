@@ -118,3 +118,26 @@ def test_what_cannot_be_subscribed_to_is_an_error_of_the_platform(sockets: Any, 
     with pytest.raises(ReactorError) as refused:
         sockets.join("x", identity_of(ann), "nothing")
     assert (refused.value.status, refused.value.error_code) == (404, "table_not_found")
+
+
+def test_a_fault_of_one_plugin_ends_its_own_stream_only(sockets: Any, ann: Any, caplog: Any) -> None:
+    def broken() -> Identity:
+        raise RuntimeError("a bug")
+
+    bad = sockets.join("bad", identity_of(ann), "notes", recheck=broken)
+    good = sockets.join("good", identity_of(ann), "notes")
+    deaf = sockets._feed.subscribe(identity_of(ann), "notes", wake=lambda: 1 / 0)
+    ann.call("POST", "notes", {"title": "seen"})
+    assert sorted(sockets.woken.get(timeout=10) for _ in range(2)) == ["bad", "good"]
+    assert [one["new"]["title"] for one in sockets.take(good)] == ["seen"]
+    unwoken = deaf.next(10)
+    assert isinstance(unwoken, Change)
+    assert json.loads(unwoken.payload)["new"]["title"] == "seen"
+    assert sockets.take(bad) == [
+        {"signal": "error", "code": "internal_error", "message": "the identity could not be checked"}
+    ]
+    # What the first change made known is in the log when a second one has come.
+    ann.call("POST", "notes", {"title": "later"})
+    assert sockets.woken.get(timeout=10) == "good"
+    assert "an identity could not be checked; its stream ends" in caplog.text
+    assert "a subscriber could not be woken" in caplog.text

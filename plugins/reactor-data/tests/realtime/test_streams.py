@@ -189,3 +189,16 @@ def test_equal_identities_are_asked_about_once(person: Any, kernel: Any, sql: An
     sql(f"insert into notes (org_id, title) values ('{ann.org_id}', 'one')")
     assert [stream.next().title for stream in streams] == ["one"] * 5
     assert len(asked) == 1
+
+
+def test_a_quiet_stream_pings_and_says_how_far_the_outbox_is(ann: Any, sql: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("reactor_kernel.http.sse.HEARTBEAT_SECONDS", 0.5)  # instead of 15
+    stream = ann.subscribe("pairs", read=False)
+    while stream.last_id is None:
+        stream.take(next(stream.body).decode().strip())
+    began = int(stream.last_id)
+    assert next(stream.body).decode() == ": ping\n\n"
+    sql("insert into parents values (1, 'of another table')")
+    heartbeats = [next(stream.body).decode() for _ in range(3)]
+    assert [one for one in heartbeats if one != ": ping\n\n"] == [f": ping\nid: {began + 1024}\n\n"]
+    stream.close()

@@ -617,6 +617,13 @@ def test_unreadable_limits_are_ignored_and_negative_offsets_are_zero() -> None:
             "unexpected '.' expecting a name",
         ),
         (
+            "or=(" + ",".join(["a.eq.1"] * 65_001) + ")",
+            400,
+            "invalid_filter",
+            "the query string has 65001 values, more than 65000",
+            None,
+        ),
+        (
             "and=" + "(and" * 40 + "(a.eq.1)" + ")" * 40,
             400,
             "invalid_filter",
@@ -624,6 +631,7 @@ def test_unreadable_limits_are_ignored_and_negative_offsets_are_zero() -> None:
             None,
         ),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_what_cannot_be_parsed_is_named(raw: str, status: int, code: str, message: str, detail: str | None) -> None:
     with pytest.raises(DataError) as raised:

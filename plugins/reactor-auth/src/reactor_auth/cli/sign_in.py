@@ -11,6 +11,7 @@ from reactor_kernel.api import Access, CommandContext, CommandFailure, Credentia
 
 CLIENT_ID = "reactor-cli"
 SCOPES = ("ops:*", "cloud:*")
+BOOTSTRAP = "platform:bootstrap"
 TOKEN_PATH = f"{PREFIX}/token"
 _REFUSED = ("AUTH_FAILED", "AUTH_REQUIRED", "PERMISSION_DENIED")
 
@@ -25,8 +26,11 @@ _REFUSED = ("AUTH_FAILED", "AUTH_REQUIRED", "PERMISSION_DENIED")
     metavar="[-|@FILE]",
     help="Keep a token: asked for, or read from stdin or a file.",
 )
+@click.option(
+    "--bootstrap", is_flag=True, help="Become the first operator, with the admin token, on the server itself."
+)
 @click.pass_obj
-def login(command: CommandContext, browser: bool, no_browser: bool, token: str | None) -> None:
+def login(command: CommandContext, browser: bool, no_browser: bool, token: str | None, bootstrap: bool) -> None:
     """Sign in to a server and keep it.
 
     The sign-in is kept in the context that --context names, that of the server at --endpoint, or the one in force here; a
@@ -34,6 +38,16 @@ def login(command: CommandContext, browser: bool, no_browser: bool, token: str |
     """
     if token is not None and (browser or no_browser):
         command.stop("INVALID_ARGUMENT", "--token excludes --browser and --no-browser", hint="pass one of them")
+    if bootstrap and token is not None:
+        command.stop(
+            "INVALID_ARGUMENT", "--bootstrap needs a sign-in of a person", hint="pass --browser or --no-browser with it"
+        )
+    if bootstrap and command.credential(Access.ADMIN) is None:
+        command.stop(
+            "AUTH_REQUIRED",
+            "--bootstrap needs the admin token",
+            hint="run it in the project's directory, or pass the admin token as REACTOR_TOKEN",
+        )
     if token is None and not (browser or no_browser or command.is_interactive):
         command.stop(
             "MISSING_ARGUMENT",
@@ -48,8 +62,12 @@ def login(command: CommandContext, browser: bool, no_browser: bool, token: str |
         from reactor_auth.cli import device
 
         sign_in = device.authorize if no_browser else in_browser.authorize
-        answer = sign_in(command, client_id=CLIENT_ID, scopes=SCOPES)
-        session = command.keep_session(answer, token_path=TOKEN_PATH, client_id=CLIENT_ID, scopes=SCOPES)
+        wanted = (*SCOPES, BOOTSTRAP) if bootstrap else SCOPES
+        answer = sign_in(command, client_id=CLIENT_ID, scopes=wanted)
+        session = command.keep_session(answer, token_path=TOKEN_PATH, client_id=CLIENT_ID, scopes=wanted)
+        if bootstrap:
+            answer = _become_operator(command, answer)
+            session = command.keep_session(answer, token_path=TOKEN_PATH, client_id=CLIENT_ID, scopes=wanted)
         data = {
             "context": name,
             "authenticated": True,
@@ -61,6 +79,14 @@ def login(command: CommandContext, browser: bool, no_browser: bool, token: str |
         command.warn("REACTOR_TOKEN is set and wins over this sign-in until it is unset")
     endpoint = command.server().endpoint
     command.emit(data, lambda: command.success(f"signed in to {endpoint} as context {name}"))
+
+
+def _become_operator(command: CommandContext, answer: Any) -> Any:
+    """Make who just signed in the first operator; return tokens that carry the scopes of one."""
+    me = call(command, "GET", f"{PREFIX}/me", access=Access.USER, token=answer["access_token"])
+    call(command, "POST", "/_ops/v1/operators/bootstrap", body={"email": me["email"]}, access=Access.ADMIN)
+    form = {"grant_type": "refresh_token", "client_id": CLIENT_ID, "refresh_token": answer["refresh_token"]}
+    return call(command, "POST", TOKEN_PATH, form=form, access=Access.PUBLIC)
 
 
 def _paste(command: CommandContext, name: str, argument: str) -> dict[str, Any]:

@@ -101,6 +101,17 @@ def enable(command: CommandContext, user: str) -> None:
     _change(command, user, {"disabled": False}, "is enabled")
 
 
+@users.command("remove-factors")
+@click.argument("user")
+@click.pass_obj
+def remove_factors(command: CommandContext, user: str) -> None:
+    """Remove every second factor of an account, passkeys and recovery codes included, for somebody who lost them."""
+    command.confirm(f"removing all second factors of the user {user}")
+    removed = as_admin(command).call("DELETE", f"/users/{segment(user)}/factors")["removed"]
+    told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in removed.items()) or "there was none"
+    command.emit({"removed": removed}, lambda: command.success(f"{user} has no second factor any more: {told}"))
+
+
 @users.command("delete")
 @click.argument("user")
 @click.pass_obj

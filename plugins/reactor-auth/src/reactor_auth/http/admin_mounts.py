@@ -14,6 +14,7 @@ def admin_mounts(auth: Auth) -> Iterator[Mount]:
     resources: dict[str, object] = {
         "/users": admin_routes.UsersResource(auth),
         "/users/{user}": admin_routes.UserResource(auth),
+        "/users/{user}/factors": admin_routes.FactorsResource(auth),
         "/users/{user}/sessions": admin_routes.SessionsResource(auth),
         "/users/{user}/sessions/{session_id}": admin_routes.SessionResource(auth),
         "/orgs": admin_routes.OrgsResource(auth),

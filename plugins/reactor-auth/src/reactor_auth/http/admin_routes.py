@@ -27,7 +27,7 @@ class UsersResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List users by page, newest first."""
-        search, disabled = req.get_param("search"), _state(req)
+        search, disabled = bodies.text_of(req, "search"), _state(req)
         resp.media = _page(
             req, "users", lambda limit, before: self._auth.administration.users(limit, before, search, disabled), _user
         )
@@ -76,6 +76,17 @@ class UserResource:
         resp.status = "204 No Content"
 
 
+class FactorsResource:
+    """`/_admin/users/{user}/factors`."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, user: str) -> None:
+        """Remove every second factor of a user, recovery codes included; fine where there is none."""
+        resp.media = {"removed": self._auth.administration.remove_factors(user, render.origin_of(req))}
+
+
 class SessionsResource:
     """`/_admin/users/{user}/sessions`."""
 
@@ -113,7 +124,7 @@ class OrgsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List organisations by page, newest first."""
-        search = req.get_param("search")
+        search = bodies.text_of(req, "search")
         resp.media = _page(
             req, "orgs", lambda limit, before: self._auth.org_administration.page(limit, before, search), render.org
         )
@@ -176,7 +187,8 @@ class MembersResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, ref: str) -> None:
         """Make a user a member."""
         body = bodies.read_json(req, admin_bodies.MemberCreate)
-        member = self._auth.org_administration.add_member(ref, body.user_id, body.role, render.origin_of(req))
+        role = bodies.storable(body.role, "role")
+        member = self._auth.org_administration.add_member(ref, body.user_id, role, render.origin_of(req))
         resp.status = "201 Created"
         resp.media = render.member(member)
 
@@ -190,7 +202,8 @@ class MemberResource:
     def on_patch(self, req: falcon.Request, resp: falcon.Response, ref: str, user: str) -> None:
         """Give a member another role."""
         body = bodies.read_json(req, admin_bodies.MemberPatch)
-        resp.media = render.member(self._auth.org_administration.set_role(ref, user, body.role, render.origin_of(req)))
+        role = bodies.storable(body.role, "role")
+        resp.media = render.member(self._auth.org_administration.set_role(ref, user, role, render.origin_of(req)))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, ref: str, user: str) -> None:
         """Remove a member."""

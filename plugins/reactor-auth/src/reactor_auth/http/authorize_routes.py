@@ -182,11 +182,13 @@ class Visit:
     def _finish(self, cookie: str | None, *, consented: bool) -> None:
         provider = self._auth.provider
         browser, owed = provider.browsers.find(cookie)
-        if browser is None or owed:
-            self._refuse("access_denied", "the user signed out meanwhile")
+        code = None
+        if browser is not None and not owed:
+            origin = render.origin_of(self._req)
+            code = provider.authorizations.issue(self._request, browser, origin, consented=consented)
+        if code is None:
+            self._refuse("access_denied", "the user signed out, or withdrew the consent, meanwhile")
             return
-        origin = render.origin_of(self._req)
-        code = provider.authorizations.issue(self._request, browser.sign_in, origin, consented=consented)
         answer = {"code": code, "state": self._request.state, "iss": self._resource._iss}
         self._forms.send(self._resp, self._request.redirect_uri, answer)
 

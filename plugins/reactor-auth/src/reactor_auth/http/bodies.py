@@ -88,7 +88,7 @@ class Otp(msgspec.Struct):
 
 
 class Verify(msgspec.Struct):
-    """`POST /verify`."""
+    """`POST /verify`; with type `invite` the token is an invitation's."""
 
     token: str
     type: str = "signup"
@@ -222,6 +222,18 @@ def uuid_of(text: str, field: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise invalid_field(field, "is not a UUID") from None
+
+
+def text_of(request: falcon.Request, name: str) -> str | None:
+    """Return a text from the query that Postgres can compare with; None for an absent one."""
+    return None if (text := request.get_param(name)) is None else storable(text, name)
+
+
+def storable(text: str, field: str) -> str:
+    """Return a text, or raise the validation error for one that Postgres cannot hold."""
+    if "\x00" in text:
+        raise invalid_field(field, "must not contain NUL characters")
+    return text
 
 
 def number_of(request: falcon.Request, name: str, default: int, least: int, most: int) -> int:

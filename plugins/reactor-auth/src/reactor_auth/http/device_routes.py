@@ -126,7 +126,7 @@ class DeviceResource:
         approved = fields.get("decision") == "allow"
         try:
             if fields["step"] == "decide":
-                decided = devices.decide(code, browser.sign_in, origin, approved=approved)
+                decided = devices.decide(code, browser, origin, approved=approved)
                 request = None
             else:
                 decided = False

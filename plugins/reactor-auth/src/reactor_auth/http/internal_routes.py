@@ -58,20 +58,23 @@ class ResolveContextResource:
     """`POST /_internal/resolve_ctx`."""
 
     def __init__(self, auth: Auth, secret: InternalSecret) -> None:
-        self._client = LocalAuthClient(auth)
+        self._auth = auth
         self._secret = secret
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Resolve the credential in the body, else the one in the Authorization header."""
+        """Resolve the credential in the body, else the one in the Authorization header.
+
+        Whether an application's token may be used for something is asked by the process that uses it (`client_tokens`).
+        """
         self._secret.demand(req)
         raw = req.bounded_stream.read()
         wanted = bodies.decode(raw, ResolveRequest) if raw.strip() else ResolveRequest()
         named = wanted.requested_org or req.get_header("X-Reactor-Org") or None
         org = None if named is None else OrgRef(named)
         if wanted.user_id is not None and wanted.token is None:
-            identity = self._client.identity_of(wanted.user_id, org)
+            identity = LocalAuthClient(self._auth).identity_of(wanted.user_id, org)
         else:
-            identity = self._client.resolve(wanted.token or _bearer(req), org)
+            identity = self._auth.resolve(wanted.token or _bearer(req), org)
         context = {
             "claims": identity.claims,
             "active_org": identity.org_id,

@@ -9,6 +9,7 @@ import msgspec
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
+from reactor_auth.model import Caller, Member
 from reactor_kernel.api import IdentityKind
 
 if TYPE_CHECKING:
@@ -98,13 +99,10 @@ class AcceptResource:
         self, req: falcon.Request, resp: falcon.Response, ref: str | None = None, invitation: str | None = None
     ) -> None:
         """Join, or without a caller say what signing up would join."""
-        caller = None if req.context.identity.kind is IdentityKind.ANONYMOUS else render.caller_of(req)
-        token = invitation or _token(req)
-        if caller is None:
-            resp.media = _answer("pending_signup", self._auth.invitations.look_up(token, render.origin_of(req)), None)
-            return
-        found, member = self._auth.invitations.accept(caller, token)
-        resp.media = {**render.member(member), **_answer("joined", found, str(member.user.id))}
+        # Looked at before the body: who may not accept learns nothing of it.
+        caller_or_none(req)
+        found, member = accepted(self._auth, req, invitation or _token(req))
+        resp.media = {**({} if member is None else render.member(member)), **outcome(found, member)}
 
 
 def shown(value: Invitation) -> dict[str, Any]:
@@ -123,13 +121,27 @@ def shown(value: Invitation) -> dict[str, Any]:
     }
 
 
-def _answer(status: str, invitation: Invitation, user_id: str | None) -> dict[str, Any]:
+def caller_or_none(req: falcon.Request) -> Caller | None:
+    """Return the caller, None for an anonymous one. Raises PermissionDenied for whatever may do less than a user."""
+    return None if req.context.identity.kind is IdentityKind.ANONYMOUS else render.caller_of(req)
+
+
+def accepted(auth: Auth, req: falcon.Request, token: str) -> tuple[Invitation, Member | None]:
+    """Let the caller join what a token invites to; without a caller only look it up."""
+    caller = caller_or_none(req)
+    if caller is None:
+        return auth.invitations.look_up(token, render.origin_of(req)), None
+    return auth.invitations.accept(caller, token)
+
+
+def outcome(invitation: Invitation, member: Member | None) -> dict[str, Any]:
+    """Render what became of an invitation."""
     return {
-        "status": status,
-        "user_id": user_id,
+        "status": "pending_signup" if member is None else "joined",
+        "user_id": None if member is None else str(member.user.id),
         "org_id": str(invitation.org_id),
         "email": invitation.email,
-        "requires_signup": user_id is None,
+        "requires_signup": member is None,
     }
 
 

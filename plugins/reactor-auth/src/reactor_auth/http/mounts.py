@@ -46,6 +46,7 @@ def operator_mounts(auth: Auth) -> Iterator[Mount]:
         "/operators/bootstrap": operator_routes.OperatorBootstrapResource(auth),
         "/operators/promote": operator_routes.OperatorPromoteResource(auth),
         "/operators/demote": operator_routes.OperatorDemoteResource(auth),
+        "/operators/remove-factors": operator_routes.OperatorRemoveFactorsResource(auth),
     }
     for path, resource in resources.items():
         for prefix in (auth.prefix, OPS_PREFIX):

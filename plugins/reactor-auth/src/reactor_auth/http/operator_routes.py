@@ -26,7 +26,7 @@ _BEARER = {"WWW-Authenticate": "Bearer"}
 
 
 class Named(msgspec.Struct):
-    """Who is promoted or demoted."""
+    """Whom an operator does something to."""
 
     email: str
 
@@ -123,6 +123,19 @@ class OperatorDemoteResource(_Guarded):
 
         user_id = self._as_operator(req, "operators.demote", CLUSTER_ADMIN, act)
         resp.media = _done(user_id, "is no operator any more")
+
+
+class OperatorRemoveFactorsResource(_Guarded):
+    """`POST …/operators/remove-factors`."""
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Remove all second factors of somebody who lost them."""
+
+        def act(caller: Caller, entry: Entry) -> UUID:
+            return self._auth.operators.remove_factors(bodies.read_json(req, Named).email, caller, entry)
+
+        user_id = self._as_operator(req, "operators.remove_factors", CLUSTER_ADMIN, act)
+        resp.media = _done(user_id, "has no second factor any more")
 
 
 class OperatorAuditResource(_Guarded):

@@ -22,7 +22,9 @@ class OutboxResource:
         """List mails, newest first; their contents only in development without a relay."""
         limit = bodies.number_of(req, "limit", 50, 1, 500)
         render.no_store(resp)
-        resp.media = {"mails": [_mail(mail) for mail in self._auth.outbox.recent(limit, req.get_param("to") or None)]}
+        resp.media = {
+            "mails": [_mail(mail) for mail in self._auth.outbox.recent(limit, bodies.text_of(req, "to") or None)]
+        }
 
 
 def _mail(value: ListedMail) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class SignInSteps:
             page.sign_in()
             return None
         if step == "signup" and self._auth.config.signup_enabled:
-            return self._sign_up(req, resp, page, fields)
+            return self._sign_up(req, resp, page, fields, cookie)
         if step == "signup_page" and self._auth.config.signup_enabled:
             page.sign_up()
             return None
@@ -202,7 +202,7 @@ class SignInSteps:
         return None
 
     def _sign_up(
-        self, req: falcon.Request, resp: falcon.Response, page: SignInPages, fields: dict[str, str]
+        self, req: falcon.Request, resp: falcon.Response, page: SignInPages, fields: dict[str, str], before: str | None
     ) -> Step | None:
         email, password = fields.get("email", ""), fields.get("password", "")
 
@@ -210,7 +210,7 @@ class SignInSteps:
             page.sign_up(email=email, **said)
 
         try:
-            cookie = self._auth.provider.browsers.sign_up(email, password, render.origin_of(req))
+            cookie = self._auth.provider.browsers.sign_up(email, password, render.origin_of(req), replacing=before)
         except TooManyAttempts as refusal:
             page.too_many(refusal, again)
         except EmailExists:

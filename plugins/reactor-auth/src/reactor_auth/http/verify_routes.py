@@ -8,6 +8,7 @@ from reactor_auth import redirects
 from reactor_auth.assembly import Auth
 from reactor_auth.errors import invalid_field
 from reactor_auth.http import bodies, render
+from reactor_auth.http.invitation_routes import accepted, outcome
 from reactor_auth.model import Tokens, User
 from reactor_auth.pages import verify as pages
 from reactor_auth.purposes import Purpose
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # What a person who followed a link is told on a page; every other fault is one of the server's, and answered as such.
 REFUSALS = (Unauthenticated, Forbidden, Conflict, RateLimited)
+# A token of an invitation, which `/invitations/accept` takes as well.
+INVITE = "invite"
 _PURPOSES = {purpose.word: purpose for purpose in Purpose}
 
 
@@ -62,6 +65,10 @@ class VerifyResource:
             self._from_page(req, resp)
             return
         body = bodies.read_json(req, bodies.Verify)
+        if body.type == INVITE:
+            found, member = accepted(self._auth, req, body.token)
+            resp.media = {"user": None if member is None else render.user(member.user), **outcome(found, member)}
+            return
         user, tokens = self._auth.verification.verify(
             body.token, _purpose(body.type), render.origin_of(req), sign_in=True
         )
@@ -150,7 +157,7 @@ def _fragment(tokens: Tokens) -> dict[str, str]:
 def _purpose(word: str) -> Purpose:
     found = _PURPOSES.get(word)
     if found is None:
-        raise invalid_field("type", f"must be one of {', '.join(_PURPOSES)}")
+        raise invalid_field("type", f"must be one of {', '.join((*_PURPOSES, INVITE))}")
     return found
 
 

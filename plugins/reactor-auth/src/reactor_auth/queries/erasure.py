@@ -6,12 +6,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, Update, delete, null, or_, select, update
+from sqlalchemy import Delete, Select, Update, delete, exists, null, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.expression import literal
 
-from reactor_auth.tables import audit_events, mail_outbox, mail_requests, users, verification_tokens
-from reactor_auth.tables_access import invitations
+from reactor_auth.tables import (
+    audit_events,
+    mail_outbox,
+    mail_requests,
+    memberships,
+    sessions,
+    users,
+    verification_tokens,
+)
+from reactor_auth.tables_access import api_keys, invitations
+from reactor_auth.tables_factors import webauthn_credentials
+from reactor_auth.tables_identities import identities
 from reactor_auth.tables_operators import ops_audit_log
 
 
@@ -26,6 +36,31 @@ def due(deleted_before: datetime) -> Select[Any]:
         .order_by(users.c.deleted_at)
         .limit(1)
         .with_for_update(skip_locked=True)
+    )
+
+
+def abandoned(unseen_since: datetime) -> Select[Any]:
+    """Lock a user without an address, without another way in, in no organisation, and last seen before an instant."""
+    owned = (
+        exists().where(table.c.user_id == users.c.id)
+        for table in (memberships, identities, webauthn_credentials, api_keys)
+    )
+    seen = exists().where(
+        sessions.c.user_id == users.c.id,
+        or_(sessions.c.last_seen_at > unseen_since, sessions.c.created_at > unseen_since),
+    )
+    return (
+        select(users.c.id, users.c.email)
+        .where(
+            users.c.email.is_(None),
+            users.c.password_hash.is_(None),
+            users.c.created_at <= unseen_since,
+            ~seen,
+            *(~some for some in owned),
+        )
+        .order_by(users.c.created_at)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=users)
     )
 
 

@@ -203,7 +203,7 @@ def _with_method(amr: Column[Any], method: str) -> ColumnElement[list[str]]:
 
 
 def step_down(user_id: UUID, methods: tuple[str, ...], *, keep: UUID | None) -> Update:
-    """Take the second factor from a user's sessions, all or all but `keep`; returns the ids of those that had one.
+    """Take the second factor from a user's sessions, all or all but `keep`.
 
     The first element of `amr` says how the session was opened and stays.
     """
@@ -214,7 +214,6 @@ def step_down(user_id: UUID, methods: tuple[str, ...], *, keep: UUID | None) -> 
         update(sessions)
         .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.mfa_at.is_not(None))
         .values(mfa_at=None, step_up_at=None, amr=func.array_cat(text("amr[1:1]"), rest))
-        .returning(sessions.c.id)
     )
     return statement if keep is None else statement.where(sessions.c.id != keep)
 

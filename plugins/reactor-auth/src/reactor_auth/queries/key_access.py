@@ -10,6 +10,9 @@ from reactor_kernel.api import Statement
 _HOLDER = """\
 SELECT k.id, k.user_id, k.revoked_at IS NOT NULL, extract(epoch FROM k.expires_at), k.scopes,
        u.disabled_at IS NOT NULL, o.id, o.slug, r.name,
+       r.mfa_required
+           AND NOT EXISTS (SELECT FROM _reactor_auth.mfa_factors f WHERE f.user_id = u.id AND f.verified_at IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM _reactor_auth.webauthn_credentials c WHERE c.user_id = u.id),
        (SELECT json_agg(p.permission ORDER BY p.permission) FROM _reactor_auth.role_permissions p WHERE p.role_id = r.id)
 FROM _reactor_auth.api_keys k
 JOIN _reactor_auth.users u ON u.id = k.user_id
@@ -29,7 +32,8 @@ def holder(key_hash: bytes) -> Statement:
     """Read a key with its owner's standing.
 
     Columns: key id, user id, revoked, expiry in seconds since the epoch, scopes as JSON, disabled, org id, slug, role
-    name, permissions as a JSON array. No row: no such key; NULL role: the owner is not a member any more.
+    name, whether the role demands a second factor that the owner does not have, permissions as a JSON array. No row: no
+    such key; NULL role: the owner is not a member any more.
     """
     return Statement(_HOLDER, ("\\x" + key_hash.hex(),))
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, delete, insert, select, update
+from sqlalchemy import Delete, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Insert, ReturningDelete, ReturningInsert, ReturningUpdate
 
@@ -36,6 +36,11 @@ def of_org(org_id: UUID) -> Select[Any]:
     )
 
 
+def count(org_id: UUID) -> Select[Any]:
+    """Count the clients of an organisation."""
+    return select(func.count()).where(oauth_clients.c.org_id == org_id)
+
+
 def change(client_id: str, values: dict[str, Any], now: datetime) -> ReturningUpdate[Any]:
     """Set columns of a client."""
     return (
@@ -63,6 +68,18 @@ def live_sessions_of(client_id: str, user_id: UUID | None = None) -> Select[Any]
     return statement.order_by(sessions.c.id).with_for_update(of=sessions, key_share=True)
 
 
+def live_sessions_of_org(org_id: UUID) -> Select[Any]:
+    """Lock the live sessions that were opened for the clients of an organisation, in order of id."""
+    return (
+        select(sessions.c.id, sessions.c.user_id)
+        .join(oauth_sessions, oauth_sessions.c.session_id == sessions.c.id)
+        .join(oauth_clients, oauth_clients.c.client_id == oauth_sessions.c.client_id)
+        .where(oauth_clients.c.org_id == org_id, sessions.c.revoked_at.is_(None))
+        .order_by(sessions.c.id)
+        .with_for_update(of=sessions, key_share=True)
+    )
+
+
 def bind_session(session_id: UUID, client_id: str, scopes: list[str], amr: list[str], auth_time: datetime) -> Insert:
     """Note what a session was opened for."""
     return insert(oauth_sessions).values(
@@ -77,7 +94,7 @@ def binding(session_id: UUID) -> Select[Any]:
 
 def consent(user_id: UUID, client_id: str, *, lock: bool = False) -> Select[Any]:
     """Read what a user allowed a client."""
-    statement = select(oauth_consents.c.scopes).where(
+    statement = select(oauth_consents.c.scopes, oauth_consents.c.granted_at).where(
         oauth_consents.c.user_id == user_id, oauth_consents.c.client_id == client_id
     )
     return statement.with_for_update() if lock else statement

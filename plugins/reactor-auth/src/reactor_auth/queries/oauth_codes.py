@@ -63,6 +63,15 @@ def insert_browser(values: dict[str, Any]) -> Insert:
 
 def browser(token_hash: bytes, now: datetime) -> Select[Any]:
     """Find a browser that is still signed in, with its user."""
+    return _browsers(now).where(browser_sessions.c.token_hash == token_hash)
+
+
+def hold_browser(browser_id: UUID, now: datetime) -> Select[Any]:
+    """Lock a browser that is still signed in, so that it neither ends meanwhile nor decides twice at once."""
+    return _browsers(now).where(browser_sessions.c.id == browser_id).with_for_update(of=browser_sessions)
+
+
+def _browsers(now: datetime) -> Select[Any]:
     return (
         select(
             browser_sessions.c.id.label("browser_id"),
@@ -72,11 +81,7 @@ def browser(token_hash: bytes, now: datetime) -> Select[Any]:
             *USER_COLUMNS,
         )
         .join(users, users.c.id == browser_sessions.c.user_id)
-        .where(
-            browser_sessions.c.token_hash == token_hash,
-            browser_sessions.c.expires_at > now,
-            users.c.disabled_at.is_(None),
-        )
+        .where(browser_sessions.c.expires_at > now, users.c.disabled_at.is_(None))
     )
 
 
@@ -104,6 +109,15 @@ def end_pending_of(user_id: UUID) -> tuple[Delete, Delete]:
     return (
         delete(authorization_codes).where(codes.user_id == user_id, codes.used_at.is_(None)),
         delete(device_codes).where(devices.user_id == user_id, devices.status == "approved"),
+    )
+
+
+def end_pending_for(user_id: UUID, client_id: str) -> tuple[Delete, Delete]:
+    """Forget what of a user waits to become a session of one client; see `end_pending_of`."""
+    codes, devices = end_pending_of(user_id)
+    return (
+        codes.where(authorization_codes.c.client_id == client_id),
+        devices.where(device_codes.c.client_id == client_id),
     )
 
 

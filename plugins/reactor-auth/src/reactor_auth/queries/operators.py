@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Delete, Insert, Select, TextClause, Update, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from reactor_auth.tables import users
 from reactor_auth.tables_operators import (
@@ -82,6 +82,34 @@ def scopes(user_id: UUID) -> Select[Any]:
 def insert_entry(values: dict[str, Any]) -> Insert:
     """Write one row of the operators' audit log."""
     return insert(ops_audit_log).values(**values)
+
+
+def count_repeated(
+    action: str, status: str, code: str, network: str, actor: UUID | None, since: datetime
+) -> ReturningUpdate[Any]:
+    """Count a refusal in the row that counts those of its kind; returns no row where there is none yet."""
+    row = ops_audit_log.c
+    counting = (
+        select(row.id)
+        .where(
+            row.ts > since,
+            row.action == action,
+            row.status == status,
+            row.details["code"].astext == code,
+            row.details["network"].astext == network,
+            row.actor_user_id.is_not_distinct_from(actor),
+        )
+        .order_by(row.ts.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    repeated = row.details["repeated"].as_integer() + 1
+    return (
+        update(ops_audit_log)
+        .where(row.id == counting)
+        .values(details=row.details.concat(func.jsonb_build_object("repeated", repeated)))
+        .returning(row.id)
+    )
 
 
 def old_entries(before: datetime, most: int) -> Delete:

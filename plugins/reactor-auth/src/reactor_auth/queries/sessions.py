@@ -75,7 +75,13 @@ def presented(token_hash: bytes) -> Select[Any]:
 def session_of(token_hash: bytes) -> Select[Any]:
     """Find the session and user a refresh token belongs to, whatever the token's state."""
     return (
-        select(sessions.c.id.label("session_id"), sessions.c.user_id, sessions.c.revoked_at)
+        select(
+            sessions.c.id.label("session_id"),
+            sessions.c.user_id,
+            sessions.c.revoked_at,
+            refresh_tokens.c.used_at,
+            refresh_tokens.c.expires_at,
+        )
         .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
         .where(refresh_tokens.c.token_hash == token_hash)
     )

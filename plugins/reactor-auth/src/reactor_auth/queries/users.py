@@ -50,9 +50,10 @@ def insert_user(
     )
 
 
-def by_email(email: str) -> Select[Any]:
+def by_email(email: str, *, lock: bool = False) -> Select[Any]:
     """Find a user with its password hash by a normalised address."""
-    return select(*COLUMNS, users.c.password_hash).where(func.lower(users.c.email) == email)
+    statement = select(*COLUMNS, users.c.password_hash).where(func.lower(users.c.email) == email)
+    return statement.with_for_update(key_share=True) if lock else statement
 
 
 def by_id(user_id: UUID, *, lock: bool = False) -> Select[Any]:

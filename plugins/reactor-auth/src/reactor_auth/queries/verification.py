@@ -38,23 +38,20 @@ def insert_token(
     )
 
 
-def live(token_hash: bytes, types: Collection[str], now: datetime) -> Select[Any]:
-    """Lock a token that can still be used."""
-    return (
-        select(verification_tokens)
-        .where(
-            _TOKENS.token_hash == token_hash,
-            _TOKENS.token_type.in_(types),
-            _TOKENS.used_at.is_(None),
-            _TOKENS.expires_at > now,
-        )
-        .with_for_update()
+def live(token_hash: bytes, types: Collection[str], now: datetime, *, lock: bool = False) -> Select[Any]:
+    """Find a token that can still be used."""
+    statement = select(verification_tokens).where(
+        _TOKENS.token_hash == token_hash,
+        _TOKENS.token_type.in_(types),
+        _TOKENS.used_at.is_(None),
+        _TOKENS.expires_at > now,
     )
+    return statement.with_for_update() if lock else statement
 
 
-def live_code(email: str, now: datetime) -> Select[Any]:
-    """Lock the newest code of an address that can still be used."""
-    return (
+def live_code(email: str, now: datetime, *, lock: bool = False) -> Select[Any]:
+    """Find the newest code of an address that can still be used."""
+    statement = (
         select(verification_tokens)
         .where(
             _TOKENS.email == email,
@@ -64,8 +61,8 @@ def live_code(email: str, now: datetime) -> Select[Any]:
         )
         .order_by(_TOKENS.created_at.desc(), _TOKENS.id.desc())
         .limit(1)
-        .with_for_update()
     )
+    return statement.with_for_update() if lock else statement
 
 
 def use(token_id: UUID, now: datetime) -> Update:

@@ -19,6 +19,8 @@ from reactor_auth.queries import administration as sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.queries import verification as token_sql
+from reactor_auth.service.enrolment import remove_all
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, DatabaseFault, Tx, uuid7
@@ -38,6 +40,7 @@ class Administration:
         sessions: Sessions,
         audit: AuditLog,
         changes_: Changes,
+        letters: Letters,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -45,6 +48,7 @@ class Administration:
         self._sessions = sessions
         self._audit = audit
         self._changes = changes_
+        self._letters = letters
 
     def users(self, limit: int, before: UUID | None, search: str | None, disabled: bool | None) -> list[User]:
         """List users, newest first: those made before `before` whose address contains `search`."""
@@ -144,6 +148,15 @@ class Administration:
             tx.publish("auth.user.deleted", UserDeleted(str(row.id)))
             self._changes.announce(tx, changes.user(row.id))
         return UUID(str(row.id))
+
+    def remove_factors(self, ref: str, origin: Origin) -> dict[str, int]:
+        """Remove all second factors of a user that lost them; return how many of each kind. Raises UserNotFound."""
+        with self._db.begin() as tx:
+            user = user_of(_locked(tx, ref, leaving=False))
+            removed = remove_all(tx, self._sessions, self._letters, user)
+            if removed:
+                self._record(tx, "mfa.removed", origin, user.id, removed=removed)
+        return removed
 
     def sessions_of(self, ref: str) -> list[SessionRecord]:
         """List the live sessions of a user, the latest used first. Raises UserNotFound."""

@@ -17,8 +17,9 @@ from reactor_auth.audit import AuditLog
 from reactor_auth.errors import UserDisabled
 from reactor_auth.model import Origin
 from reactor_auth.oauth_errors import CannotRedirect, InvalidCode, RefusedRequest
-from reactor_auth.oauth_model import CODE, AuthorizationRequest, Client, Issued, SignIn
+from reactor_auth.oauth_model import CODE, AuthorizationRequest, Browser, Client, Issued, SignIn
 from reactor_auth.queries import oauth_codes as sql
+from reactor_auth.service.browsers import held
 from reactor_auth.service.client_sessions import PKCE, open_session
 from reactor_auth.service.clients import Clients
 from reactor_auth.service.consents import Consents
@@ -154,12 +155,21 @@ class Authorizations:
             return False
         return "consent" in request.prompts or not self._consents.covers(user_id, request.client, request.scopes)
 
-    def issue(self, request: AuthorizationRequest, sign_in: SignIn, origin: Origin, *, consented: bool) -> str:
-        """Make a code for a signed-in user; `consented` remembers that the user agreed just now."""
+    def issue(self, request: AuthorizationRequest, browser: Browser, origin: Origin, *, consented: bool) -> str | None:
+        """Make a code for whom a browser is signed in as; None where that, or the consent, has ended meanwhile.
+
+        `consented` remembers that the user agreed just now; a form sent twice is one consent.
+        """
         code, now = secrets.token_urlsafe(32), self._clock.now()
         with self._db.begin() as tx:
+            sign_in = held(tx, browser, now)
+            if sign_in is None:
+                return None
+            asked = sign_in.user_id, request.client, request.scopes
             if consented:
-                self._consents.remember(tx, sign_in.user_id, request.client, request.scopes)
+                consented = self._consents.remember(tx, *asked)
+            elif not request.client.first_party and not self._consents.still_covers(tx, *asked):
+                return None
             tx.execute(
                 sql.insert_code(
                     {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Row
 
 from reactor_auth import limits
 from reactor_auth.audit import AuditLog
@@ -60,7 +63,7 @@ class Browsers:
                 return None, False
             user = user_of(row)
             owed = row.mfa_at is None and self.factors.needed(tx, user)
-        return Browser(row.browser_id, user.email, SignIn(user.id, tuple(row.amr), row.auth_time, row.mfa_at)), owed
+        return Browser(row.browser_id, user.email, _sign_in(row)), owed
 
     def sign_in(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:
         """Check a password and sign the browser in; return its cookie, which takes the place of `replacing`.
@@ -123,8 +126,8 @@ class Browsers:
         resource = f"browser_session:{browser_id}"
         self._audit.record(tx, "session.created", origin, actor=user.id, resource=resource, amr=list(amr))
 
-    def sign_up(self, email: str, password: str, origin: Origin) -> str:
-        """Make an account and sign the browser in to it; return its cookie.
+    def sign_up(self, email: str, password: str, origin: Origin, *, replacing: str | None = None) -> str:
+        """Make an account and sign the browser in to it; return its cookie, which takes the place of `replacing`.
 
         Raises:
             SignUpDisabled, ValidationError, WeakPassword, EmailExists, TooManyAttempts
@@ -135,7 +138,7 @@ class Browsers:
             raise EmailNotVerified
         # A browser needs no tokens; clients get their own.
         self._sessions.log_out_by_token(signed_up[1].refresh_token, Scope.LOCAL, origin)
-        return self.sign_in(email, password, origin)
+        return self.sign_in(email, password, origin, replacing=replacing)
 
     def step_up(self, browser: Browser, user: User, code: str, origin: Origin) -> bool:
         """Verify the second factor of a browser; tell whether it was right. Raises TooManyAttempts."""
@@ -166,3 +169,13 @@ class Browsers:
             )
             user_id: UUID = row.user_id
             return user_id
+
+
+def held(tx: Tx, browser: Browser, now: datetime) -> SignIn | None:
+    """Lock a browser until the transaction ends; return how it is signed in, None where that has ended meanwhile."""
+    row = tx.execute(sql.hold_browser(browser.id, now)).one_or_none()
+    return None if row is None or row.id != browser.sign_in.user_id else _sign_in(row)
+
+
+def _sign_in(row: Row[Any]) -> SignIn:
+    return SignIn(row.id, tuple(row.amr), row.auth_time, row.mfa_at)

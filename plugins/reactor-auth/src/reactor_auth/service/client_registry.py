@@ -10,7 +10,7 @@ from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
 from reactor_auth.errors import NotOrgMember, OrgNotFound, PermissionDenied, invalid_field
 from reactor_auth.model import Caller, Origin, Standing
-from reactor_auth.oauth_errors import ClientIsPublic, ClientNotFound
+from reactor_auth.oauth_errors import ClientIsPublic, ClientNotFound, TooManyClients
 from reactor_auth.oauth_model import (
     CLIENT_CREDENTIALS,
     CLIENT_GRANTS,
@@ -23,30 +23,33 @@ from reactor_auth.oauth_model import (
 )
 from reactor_auth.permissions import ADMIN, CLIENTS_READ, CLIENTS_WRITE, OWNER
 from reactor_auth.queries import oauth_clients as sql
-from reactor_auth.queries import sessions as session_sql
+from reactor_auth.service.client_endings import end_sessions
 from reactor_auth.service.clients import client_of
 from reactor_auth.service.orgs import demand_name, demand_permission, standing_in
+from reactor_auth.service.sessions import Sessions
 from reactor_auth.tokens import digest
 from reactor_kernel.api import Clock, Database, Tx, uuid7
 
 MAX_URIS = 20
+MAX_CLIENTS = 100
 _HEADS = (OWNER, ADMIN)
 
 
 class ClientRegistry:
     """Registers and changes clients, for those who may in their organisation."""
 
-    def __init__(self, db: Database, clock: Clock, audit: AuditLog, changes_: Changes) -> None:
+    def __init__(self, db: Database, clock: Clock, audit: AuditLog, changes_: Changes, sessions: Sessions) -> None:
         self._db = db
         self._clock = clock
         self._audit = audit
         self._changes = changes_
+        self._sessions = sessions
 
     def register(self, caller: Caller, ref: str, type_: str, wish: ClientChange) -> tuple[Client, str | None]:
         """Register a client; return it with its secret, which is shown this once.
 
         Raises:
-            OrgNotFound, NotOrgMember, PermissionDenied, ValidationError
+            OrgNotFound, NotOrgMember, PermissionDenied, ValidationError, TooManyClients
         """
         if type_ not in (PUBLIC, CONFIDENTIAL):
             raise invalid_field("type", f"must be {PUBLIC} or {CONFIDENTIAL}")
@@ -54,6 +57,8 @@ class ClientRegistry:
         with self._db.begin() as tx:
             standing = standing_in(tx, ref, caller.user_id, lock=True, session_id=caller.session_id)
             demand_permission(standing, CLIENTS_WRITE, names=_HEADS)
+            if tx.execute(sql.count(standing.org.id)).scalar_one() >= MAX_CLIENTS:
+                raise TooManyClients(f"an organisation may have no more than {MAX_CLIENTS} OAuth clients")
             values = _values(standing, type_, wish, ())
             values.setdefault("scopes", list(oauth_scopes.OIDC))
             values.setdefault("grants", [CODE, REFRESH])
@@ -102,6 +107,9 @@ class ClientRegistry:
                 raise invalid_field("redirect_uris", f"must name at least one address for the grant {CODE}")
             if not values:
                 return client
+            if client.first_party and _reaches_further(values, client):
+                # The server's administrator trusted what the client was.
+                values["first_party"] = False
             changed = client_of(tx.execute(sql.change(client_id, values, self._clock.now())).one())
             self._record(tx, "oauth_client.updated", caller, changed, changed=sorted(values))
             self._changes.announce(tx, changes.client(client_id))
@@ -126,11 +134,10 @@ class ClientRegistry:
         """Delete a client, its consents, and end the sessions opened for it. Raises ClientNotFound, PermissionDenied."""
         with self._db.begin() as tx:
             _, client = self._standing_and_client(tx, caller, client_id, CLIENTS_WRITE, lock=True)
-            ended = [row.id for row in tx.execute(sql.live_sessions_of(client_id))]
-            if ended:
-                tx.execute(session_sql.revoke(ended, self._clock.now()))
+            live = sql.live_sessions_of(client_id)
+            ended = end_sessions(tx, self._sessions, live, caller.origin, self._clock.now())
             tx.execute(sql.delete_client(client_id))
-            self._record(tx, "oauth_client.deleted", caller, client, name=client.name, sessions=len(ended))
+            self._record(tx, "oauth_client.deleted", caller, client, name=client.name, sessions=ended)
             self._changes.announce(tx, changes.client(client_id))
 
     def set_first_party(self, client_id: str, first_party: bool, origin: Origin) -> Client:
@@ -139,9 +146,7 @@ class ClientRegistry:
         Raises ClientNotFound.
         """
         with self._db.begin() as tx:
-            row = tx.execute(sql.by_id(client_id, lock=True)).one_or_none()
-            if row is None:
-                raise ClientNotFound
+            _found(tx, client_id, lock=True)
             client = client_of(tx.execute(sql.change(client_id, {"first_party": first_party}, self._clock.now())).one())
             self._audit.record(
                 tx,
@@ -158,17 +163,15 @@ class ClientRegistry:
     def _standing_and_client(
         self, tx: Tx, caller: Caller, client_id: str, permission: str, *, lock: bool = False
     ) -> tuple[Standing, Client]:
-        row = None if "\x00" in client_id else tx.execute(sql.by_id(client_id)).one_or_none()
-        if row is None:
-            raise ClientNotFound
-        client = client_of(row)
+        client = _found(tx, client_id)
         try:
             standing = standing_in(tx, str(client.org_id), caller.user_id, lock=lock, session_id=caller.session_id)
         except (NotOrgMember, OrgNotFound) as stranger:
             # A stranger to the organisation does not learn that the client exists.
             raise ClientNotFound from stranger
         demand_permission(standing, permission, names=_HEADS)
-        return standing, client
+        # What it had before the organisation was locked may have been taken away, and must not be kept by this change.
+        return standing, _found(tx, client_id, lock=True) if lock else client
 
     def _record(self, tx: Tx, event_type: str, caller: Caller, client: Client, **details: Any) -> None:
         self._audit.record(
@@ -180,6 +183,13 @@ class ClientRegistry:
             resource=f"oauth_client:{client.client_id}",
             **details,
         )
+
+
+def _found(tx: Tx, client_id: str, *, lock: bool = False) -> Client:
+    row = None if "\x00" in client_id else tx.execute(sql.by_id(client_id, lock=lock)).one_or_none()
+    if row is None:
+        raise ClientNotFound
+    return client_of(row)
 
 
 def _new_secret() -> str:
@@ -213,9 +223,17 @@ def _values(standing: Standing, type_: str, wish: ClientChange, had: tuple[str, 
     return values
 
 
+def _reaches_further(values: dict[str, Any], client: Client) -> bool:
+    """Tell whether a change lets a client have more, or be answered elsewhere."""
+    uris, scopes = values.get("redirect_uris", ()), values.get("scopes", ())
+    return not set(uris) <= set(client.redirect_uris) or bool(oauth_scopes.uncovered(scopes, client.scopes))
+
+
 def _scopes(standing: Standing, wanted: tuple[str, ...], had: tuple[str, ...]) -> list[str]:
     if len(wanted) > oauth_scopes.MAX_SCOPES:
         raise invalid_field("scopes", f"must not have more than {oauth_scopes.MAX_SCOPES} entries")
+    if not oauth_scopes.fit(wanted):
+        raise invalid_field("scopes", f"must not be longer than {oauth_scopes.MAX_BYTES} characters together")
     for scope in wanted:
         if scope not in oauth_scopes.OIDC and not oauth_scopes.is_permission(scope):
             raise invalid_field(

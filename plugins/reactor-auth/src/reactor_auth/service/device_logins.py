@@ -24,9 +24,10 @@ from reactor_auth.oauth_errors import (
     SlowDown,
     UnauthorizedClient,
 )
-from reactor_auth.oauth_model import DEVICE, Client, DeviceAnswer, DeviceRequest, Issued, SignIn
+from reactor_auth.oauth_model import DEVICE, Browser, Client, DeviceAnswer, DeviceRequest, Issued, SignIn
 from reactor_auth.queries import oauth_codes as sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.service.browsers import held
 from reactor_auth.service.client_sessions import open_session
 from reactor_auth.service.clients import find_in
 from reactor_auth.service.openid import OpenId
@@ -137,13 +138,18 @@ class Devices:
         address = None if row.ip is None else str(row.ip)
         return DeviceRequest(row.id, client, tuple(row.scopes), address, row.user_agent, row.created_at)
 
-    def decide(self, user_code: str, sign_in: SignIn, origin: Origin, *, approved: bool) -> bool:
-        """Approve or deny a device; tell whether there was one to decide about. Raises TooManyAttempts."""
-        if self.find(user_code, sign_in, origin) is None:
+    def decide(self, user_code: str, browser: Browser, origin: Origin, *, approved: bool) -> bool:
+        """Approve or deny a device for whom a browser is signed in as; tell whether there was one to decide about.
+
+        Nothing is decided where the browser was signed out meanwhile. Raises TooManyAttempts.
+        """
+        if self.find(user_code, browser.sign_in, origin) is None:
             return False
         with self._db.begin() as tx:
-            row = self._waiting(tx, user_code, lock=True)
-            if row is None:
+            # The browser first: whoever ends it voids the approved devices afterwards.
+            sign_in = held(tx, browser, self._clock.now())
+            row = None if sign_in is None else self._waiting(tx, user_code, lock=True)
+            if sign_in is None or row is None:
                 return False
             tx.execute(
                 sql.change_device(

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from reactor_auth import totp
 from reactor_auth.errors import FactorLimitReached, PermissionDenied, SessionRevoked, UserDisabled, UserNotFound
+from reactor_auth.events import UserUpdated
 from reactor_auth.model import Caller, Tokens, User
 from reactor_auth.queries import factors as sql
 from reactor_auth.queries import passkeys as passkey_sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.queries import ways_in
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Tx, uuid7
-
-if TYPE_CHECKING:
-    from reactor_auth.mail.mailer import Mailer
 
 MAX_FACTORS = 10
 # How long an enrolled app has to prove itself.
@@ -115,13 +114,6 @@ def replace_codes(tx: Tx, user_id: UUID, now: datetime) -> list[str]:
     return codes
 
 
-def tell_owner(tx: Tx, mailer: Mailer, user: User, change: str, now: datetime) -> None:
-    """Mail the owner of an account what became of its factors, as a sentence."""
-    if mailer.delivers and user.email:
-        variables = {"change": change, "changed_at": f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"}
-        mailer.queue(tx, "mfa_changed", user.email, variables, subject_user=user.id)
-
-
 def forget_factor(tx: Tx, sessions: Sessions, caller: Caller) -> None:
     """Undo what a removed factor did: for other sessions, and for all of them where it was the last one."""
     if tx.execute(sql.enrolled(caller.user_id)).scalar_one():
@@ -129,3 +121,18 @@ def forget_factor(tx: Tx, sessions: Sessions, caller: Caller) -> None:
     else:
         tx.execute(sql.delete_codes(caller.user_id))
         sessions.step_down(tx, caller.user_id)
+
+
+def remove_all(tx: Tx, sessions: Sessions, letters: Letters, user: User) -> dict[str, int]:
+    """Remove every second factor and recovery code of a user whose row is locked, on somebody else's behalf.
+
+    All sessions forget that a factor was verified in them, and the owner is told. The caller writes the audit row.
+    Returns how many of each kind there were; nothing follows where there were none.
+    """
+    counts = {name: tx.execute(statement).rowcount for name, statement in ways_in.factors(user.id).items()}
+    removed = {name: count for name, count in counts.items() if count}
+    if removed:
+        sessions.step_down(tx, user.id)
+        letters.factors_changed(tx, user, "All second factors and recovery codes were removed by an administrator.")
+        tx.publish("auth.user.updated", UserUpdated(str(user.id), ["factors"]))
+    return removed

@@ -1,8 +1,11 @@
-"""Erases the personal data of accounts that were deleted some time ago."""
+"""Erases the personal data of accounts that were deleted some time ago, and of anonymous ones that were abandoned."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Select
 
 from reactor_auth.audit import AuditLog
 from reactor_auth.config import AuthConfig
@@ -29,11 +32,24 @@ class Erasure:
         The user goes with everything that hangs on it. Of the audit log stays that something happened and when; address,
         program and details go.
         """
+        return self._erase(sql.due(self._clock.now() - timedelta(days=self._config.deletion_grace_days)), stop)
+
+    def erase_abandoned(self, stop: StopSignal) -> int:
+        """Erase anonymous users whom nobody can be any more, `anonymous_keep_days` after they were last seen.
+
+        Never sooner than their last refresh token has expired; whoever has another way in, or is in an organisation, stays.
+        """
+        config, now = self._config, self._clock.now()
+        if not config.anonymous_keep_days:
+            return 0
+        kept = max(timedelta(days=config.anonymous_keep_days), timedelta(seconds=config.refresh_ttl_secs))
+        return self._erase(sql.abandoned(now - kept), stop)
+
+    def _erase(self, found: Select[Any], stop: StopSignal) -> int:
         erased = 0
-        before = self._clock.now() - timedelta(days=self._config.deletion_grace_days)
         while not stop.is_set():
             with self._db.begin() as tx:
-                row = tx.execute(sql.due(before)).one_or_none()
+                row = tx.execute(found).one_or_none()
                 if row is None:
                     break
                 if row.email:

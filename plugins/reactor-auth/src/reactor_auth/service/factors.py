@@ -15,7 +15,6 @@ from reactor_auth.config import AuthConfig
 from reactor_auth.errors import CredentialNotFound, FactorNotFound, InvalidCode, MfaRequired
 from reactor_auth.events import UserUpdated
 from reactor_auth.limits import RateLimiter
-from reactor_auth.mail.mailer import Mailer
 from reactor_auth.model import Caller, User
 from reactor_auth.queries import factors as sql
 from reactor_auth.queries import passkeys as passkey_sql
@@ -33,8 +32,8 @@ from reactor_auth.service.enrolment import (
     place_of,
     replace_codes,
     session_of,
-    tell_owner,
 )
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.sessions import RECOVERY_CODE, TOTP, Grant, Sessions
 from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx, uuid7
@@ -55,7 +54,7 @@ class Factors:
         step_up: StepUp,
         limiter: RateLimiter,
         audit: AuditLog,
-        mailer: Mailer,
+        letters: Letters,
     ) -> None:
         self._config = config
         self._db = db
@@ -65,7 +64,7 @@ class Factors:
         self._step_up = step_up
         self._limiter = limiter
         self._audit = audit
-        self._mailer = mailer
+        self._letters = letters
 
     def all(self, caller: Caller) -> tuple[list[Factor], int]:
         """List the caller's factors, passkeys included, and count the recovery codes that are left."""
@@ -267,7 +266,7 @@ class Factors:
         tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), ["factors"]))
 
     def _tell(self, tx: Tx, user: User, change: str) -> None:
-        tell_owner(tx, self._mailer, user, change, self._clock.now())
+        self._letters.factors_changed(tx, user, change)
 
     def _unverified_since(self) -> datetime:
         return self._clock.now() - UNVERIFIED_LIFE

@@ -96,7 +96,7 @@ class Invitations:
             demand_reach(standing, role)
             if tx.execute(sql.member_with_address(standing.org.id, address)).first():
                 raise MembershipExists
-            self._demand_calm(tx, standing.org.id, address)
+            self._demand_calm(tx, standing.org.id, caller.user_id, address)
             replaced = tx.execute(sql.replace_open(standing.org.id, address, now)).first()
             tx.execute(
                 sql.insert_invitation(
@@ -247,13 +247,20 @@ class Invitations:
             raise InvitationNotFound
         return str(row.org_id)
 
-    def _demand_calm(self, tx: Tx, org_id: UUID, address: str) -> None:
-        """Keep an organisation from flooding an address with mail."""
+    def _demand_calm(self, tx: Tx, org_id: UUID, inviter: UUID, address: str) -> None:
+        """Keep an organisation, or somebody with many of them, from flooding an address, and anybody from mailing everybody."""
         rates = self._config.limits
-        limit = limits.for_account("invite", f"{org_id}:{address}", rates.mail_per_account, rates.mail_window_secs)
-        wait = self._limiter.count(tx, limit)
-        if wait:
-            raise TooManyAttempts(wait)
+        window = rates.mail_window_secs
+        waits = [
+            self._limiter.count(tx, limit)
+            for limit in (
+                limits.for_account("invite", f"{org_id}:{address}", rates.mail_per_account, window),
+                limits.for_account("invited", address, rates.invitations_per_account, window),
+                limits.Limit(f"invite:user:{inviter}", rates.invitations_per_user, window),
+            )
+        ]
+        if any(waits):
+            raise TooManyAttempts(max(waits))
 
     def _spend(self, origin: Origin) -> None:
         self._limiter.spend([limits.for_verification(self._config.limits, origin.address)])

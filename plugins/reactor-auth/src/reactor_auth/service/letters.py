@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
+from reactor_auth import limits
 from reactor_auth.config import AuthConfig
+from reactor_auth.limits import RateLimiter
 from reactor_auth.mail.mailer import Mailer
 from reactor_auth.model import Origin, User
 from reactor_auth.purposes import Purpose
@@ -18,11 +20,20 @@ from reactor_kernel.api import Clock, Tx
 class Letters:
     """Queues the mails of identity; where nobody can read a mail, neither mail nor token is made."""
 
-    def __init__(self, config: AuthConfig, clock: Clock, mailer: Mailer, tokens: OneTimeTokens, prefix: str) -> None:
+    def __init__(
+        self,
+        config: AuthConfig,
+        clock: Clock,
+        mailer: Mailer,
+        tokens: OneTimeTokens,
+        limiter: RateLimiter,
+        prefix: str,
+    ) -> None:
         self._config = config
         self._clock = clock
         self._mailer = mailer
         self._tokens = tokens
+        self._limiter = limiter
         self._base = f"{config.base_url}{prefix}"
 
     @property
@@ -117,14 +128,22 @@ class Letters:
         }
         self._tell(tx, user, "new_device", variables)
 
+    def factors_changed(self, tx: Tx, user: User, change: str) -> None:
+        """Tell a user what became of its second factors, as a sentence."""
+        self._tell(tx, user, "mfa_changed", {"change": change, "changed_at": written(self._clock.now())})
+
     def account_deleted(self, tx: Tx, user: User) -> None:
         """Tell a user when the deleted account will be erased."""
         erased = self._clock.now() + timedelta(days=self._config.deletion_grace_days)
         self._tell(tx, user, "account_deleted", {"erased_on": f"{erased:%Y-%m-%d}"})
 
     def _tell(self, tx: Tx, user: User, template: str, variables: Mapping[str, object]) -> None:
-        if self.arrive and user.email:
-            self._mailer.queue(tx, template, user.email, variables, subject_user=user.id)
+        if not (self.arrive and user.email):
+            return
+        # Nobody has shown that an unconfirmed address is theirs: its owner must not be flooded by whoever uses it.
+        if not user.email_verified and self._limiter.count(tx, limits.for_notices(self._config.limits, user.email)):
+            return
+        self._mailer.queue(tx, template, user.email, variables, subject_user=user.id)
 
     def _link(self, path: str, **query: str) -> str:
         return f"{self._base}/{path}?{urlencode(query)}"
@@ -137,7 +156,7 @@ class Letters:
 
 def written(instant: datetime) -> str:
     """Write an instant for people."""
-    return f"{instant:%Y-%m-%d %H:%M} UTC"
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _hours(purpose: Purpose) -> int:

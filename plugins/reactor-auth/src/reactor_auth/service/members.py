@@ -39,7 +39,7 @@ class Members:
         """Return one member. Raises MembershipNotFound."""
         with self._db.begin(readonly=True) as tx:
             standing = standing_in(tx, ref, user_id, bounds=bounds, needs=MEMBERS_READ)
-            return _member(tx, standing.org.id, member_id)
+            return member_in(tx, standing.org.id, member_id)
 
     def set_role(self, caller: Caller, ref: str, member_id: UUID, role_id: UUID) -> Member:
         """Give a member another role.
@@ -53,7 +53,7 @@ class Members:
             # The lock makes changes of ownership follow one another: the second sees what the first did.
             standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, MEMBERS_WRITE, names=(OWNER, ADMIN))
-            member = _member(tx, standing.org.id, member_id)
+            member = member_in(tx, standing.org.id, member_id)
             row = tx.execute(sql.roles_of(standing.org.id, role_id)).one_or_none()
             if row is None:
                 raise RoleNotFound
@@ -61,11 +61,10 @@ class Members:
             if role.id == member.role_id:
                 return member
             demand_reach(standing, role, taken=member.role_name)
-            if member.role_name == OWNER:
-                _demand_other_owner(tx, standing.org.id, member_id)
+            demand_other_owner(tx, standing.org.id, member)
             tx.execute(sql.set_role(standing.org.id, member_id, role.id, self._clock.now()))
             self._note(tx, "member.role_changed", "role_changed", caller, standing, member_id, role.name)
-            return _member(tx, standing.org.id, member_id)
+            return member_in(tx, standing.org.id, member_id)
 
     def remove(self, caller: Caller, ref: str, member_id: UUID) -> None:
         """Remove a member; anyone may remove themselves, only owners remove owners, the last owner stays.
@@ -77,11 +76,10 @@ class Members:
             standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             if member_id != caller.user_id or caller.bounds is not None:
                 demand_permission(standing, MEMBERS_WRITE, names=(OWNER, ADMIN))
-            member = _member(tx, standing.org.id, member_id)
-            if member.role_name == OWNER:
-                if standing.role_name != OWNER:
-                    raise PermissionDenied("only an owner may remove an owner")
-                _demand_other_owner(tx, standing.org.id, member_id)
+            member = member_in(tx, standing.org.id, member_id)
+            if member.role_name == OWNER and standing.role_name != OWNER:
+                raise PermissionDenied("only an owner may remove an owner")
+            demand_other_owner(tx, standing.org.id, member)
             tx.execute(sql.remove_member(standing.org.id, member_id))
             tx.execute(user_sql.clear_default_org(member_id, standing.org.id, self._clock.now()))
             self._note(tx, "member.removed", "removed", caller, standing, member_id, None)
@@ -124,13 +122,15 @@ def demand_reach(standing: Standing, role: Role, *, taken: str | None = None) ->
         )
 
 
-def _member(tx: Tx, org_id: UUID, user_id: UUID) -> Member:
+def member_in(tx: Tx, org_id: UUID, user_id: UUID) -> Member:
+    """Return one member. Raises MembershipNotFound."""
     row = tx.execute(sql.members_of(org_id, user_id)).one_or_none()
     if row is None:
         raise MembershipNotFound
     return member_of(row)
 
 
-def _demand_other_owner(tx: Tx, org_id: UUID, user_id: UUID) -> None:
-    if not tx.execute(sql.other_owners(org_id, user_id, OWNER)).scalar_one():
+def demand_other_owner(tx: Tx, org_id: UUID, member: Member) -> None:
+    """Raise LastOwner where an organisation, which is locked, would have no enabled owner without this member."""
+    if member.role_name == OWNER and not tx.execute(sql.other_owners(org_id, member.user.id, OWNER)).scalar_one():
         raise LastOwner

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select
 
 from reactor_auth.purposes import Purpose
+from reactor_auth.queries import users as user_sql
 from reactor_auth.queries import verification as sql
 from reactor_auth.tokens import digest
 from reactor_kernel.api import Clock, Tx, uuid7
@@ -52,12 +53,15 @@ class OneTimeTokens:
 
     def find(self, tx: Tx, token: str, purposes: Collection[Purpose]) -> Row[Any] | None:
         """Lock a token that can still be used for one of the purposes."""
-        words = [purpose.word for purpose in purposes]
-        return tx.execute(sql.live(digest(token), words, self._clock.now())).one_or_none()
+        words, now = [purpose.word for purpose in purposes], self._clock.now()
+        seen = tx.execute(sql.live(digest(token), words, now)).one_or_none()
+        return self._locked(tx, seen, sql.live(digest(token), words, now, lock=True))
 
     def match_code(self, tx: Tx, email: str, code: str) -> Row[Any] | None:
         """Lock the token whose code this is; a wrong one is counted, the fifth wrong one ends the code."""
-        row = tx.execute(sql.live_code(email, self._clock.now())).one_or_none()
+        now = self._clock.now()
+        seen = tx.execute(sql.live_code(email, now)).one_or_none()
+        row = self._locked(tx, seen, sql.live_code(email, now, lock=True))
         if row is None:
             return None
         if hmac.compare_digest(row.code_mac, self._mac(row.id, code)):
@@ -66,6 +70,14 @@ class OneTimeTokens:
         if row.attempts + 1 >= MAX_CODE_ATTEMPTS:
             self.use(tx, row.id)
         return None
+
+    def _locked(self, tx: Tx, seen: Row[Any] | None, again: Select[Any]) -> Row[Any] | None:
+        """Lock the user of a token first, as whoever retires all tokens of a user has done, then the token."""
+        if seen is None:
+            return None
+        if seen.user_id is not None:
+            tx.execute(user_sql.by_id(seen.user_id, lock=True))
+        return tx.execute(again).one_or_none()
 
     def use(self, tx: Tx, token_id: UUID) -> None:
         """Use a token up."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from reactor_auth import emails
+from reactor_auth import emails, limits
 from reactor_auth.audit import AuditLog
+from reactor_auth.config import LimitsConfig
 from reactor_auth.errors import UserDisabled, UserNotFound
+from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Caller
 from reactor_auth.operators_model import Entry, LogPage
 from reactor_auth.queries import operators as sql
 from reactor_auth.queries import users as user_sql
+from reactor_auth.service.enrolment import remove_all
+from reactor_auth.service.letters import Letters
+from reactor_auth.service.rows import user_of
 from reactor_auth.service.sessions import Sessions
 from reactor_kernel.api import Clock, Database, Forbidden, ReactorError, Tx, Unauthenticated, ValidationError
 
@@ -28,11 +33,23 @@ class LastOperator(Forbidden):
 class Operators:
     """Makes and unmakes operators, and keeps their log."""
 
-    def __init__(self, db: Database, clock: Clock, audit: AuditLog, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        config: LimitsConfig,
+        db: Database,
+        clock: Clock,
+        audit: AuditLog,
+        sessions: Sessions,
+        letters: Letters,
+        limiter: RateLimiter,
+    ) -> None:
+        self._rates = config
         self._db = db
         self._clock = clock
         self._audit = audit
         self._sessions = sessions
+        self._letters = letters
+        self._limiter = limiter
 
     def count(self, entry: Entry) -> int:
         """Return how many operators there are."""
@@ -87,6 +104,25 @@ class Operators:
             self._log(tx, replace(entry, resource_id=user.id))
             return UUID(str(user.id))
 
+    def remove_factors(self, email: str, caller: Caller, entry: Entry) -> UUID:
+        """Remove all second factors of a user that lost them; fine where there are none. Raises UserNotFound."""
+        with self._db.begin() as tx:
+            user = user_of(self._user(tx, email, lock=True))
+            removed = remove_all(tx, self._sessions, self._letters, user)
+            if removed:
+                resource = f"user:{user.id}"
+                self._audit.record(
+                    tx,
+                    "mfa.removed",
+                    entry.origin,
+                    actor=caller.user_id,
+                    resource=resource,
+                    by="operator",
+                    removed=removed,
+                )
+            self._log(tx, replace(entry, resource_id=user.id), details={"removed": removed})
+        return user.id
+
     def log_page(self, limit: int, offset: int, actor: UUID | None, entry: Entry) -> LogPage:
         """Read the audit log, newest first."""
         with self._db.begin() as tx:
@@ -96,10 +132,23 @@ class Operators:
         return LogPage(rows, total)
 
     def note_refusal(self, entry: Entry, refusal: ReactorError) -> None:
-        """Write down that something was refused, or failed."""
+        """Write down that something was refused, or failed.
+
+        A client's network gets so many rows a minute; what it is refused beyond them is counted in one more of each kind.
+        """
         denied = isinstance(refusal, (Unauthenticated, Forbidden)) and not isinstance(refusal, LastOperator)
+        status, code = "denied" if denied else "error", refusal.error_code
+        address = entry.origin.address
         with self._db.begin() as tx:
-            self._log(tx, entry, "denied" if denied else "error", {"code": refusal.error_code})
+            limit = limits.for_address("operator_refusals", address, self._rates.operator_refusals_per_address)
+            # The window's row is locked by counting, so one address' refusals follow one another.
+            if self._limiter.count(tx, limit):
+                since, network = self._clock.now() - timedelta(seconds=limits.MINUTE), limits.network(address)
+                counted = sql.count_repeated(entry.action, status, code, network, entry.actor, since)
+                if tx.execute(counted).first() is None:
+                    self._log(tx, entry, status, {"code": code, "repeated": 1, "network": network})
+            else:
+                self._log(tx, entry, status, {"code": code})
 
     def _grant(self, tx: Tx, email: str, entry: Entry, *, by: UUID | None) -> UUID:
         user = self._user(tx, email)
@@ -110,8 +159,8 @@ class Operators:
         self._log(tx, replace(entry, resource_id=user.id))
         return UUID(str(user.id))
 
-    def _user(self, tx: Tx, email: str) -> Any:
-        row = tx.execute(user_sql.by_email(emails.demand(email))).one_or_none()
+    def _user(self, tx: Tx, email: str, *, lock: bool = False) -> Any:
+        row = tx.execute(user_sql.by_email(emails.demand(email), lock=lock)).one_or_none()
         if row is None:
             raise UserNotFound
         return row

@@ -7,9 +7,7 @@ from uuid import UUID
 
 from reactor_auth import changes
 from reactor_auth.errors import (
-    LastOwner,
     MembershipExists,
-    MembershipNotFound,
     OrgNotFound,
     OrgSlugExists,
     RoleNotFound,
@@ -17,12 +15,12 @@ from reactor_auth.errors import (
 )
 from reactor_auth.events import MemberChanged, OrgDeleted, OrgUpdated
 from reactor_auth.model import Caller, Member, Org, OrgChange, Origin, Role
-from reactor_auth.permissions import OWNER
 from reactor_auth.queries import administration as sql
 from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.resolver import parse_ref
 from reactor_auth.service.administration import BY, find_user
+from reactor_auth.service.members import demand_other_owner, member_in
 from reactor_auth.service.orgs import Orgs, demand_name, demand_slug
 from reactor_auth.service.rows import member_of, org_of, role_of
 from reactor_kernel.api import DatabaseFault, Tx
@@ -83,8 +81,7 @@ class OrgAdministration(Orgs):
         """Delete an organisation with its roles and memberships. Raises OrgNotFound."""
         with self._db.begin() as tx:
             org = _org(tx, ref, lock=True)
-            tx.execute(org_sql.delete_memberships(org.id))
-            tx.execute(org_sql.delete_org(org.id))
+            self._delete(tx, org, origin)
             self._note(tx, "org.deleted", origin, org, f"org:{org.id}", slug=org.slug)
             tx.publish("auth.org.deleted", OrgDeleted(str(org.id)))
             self._changes.announce(tx, changes.org(org.id))
@@ -116,7 +113,7 @@ class OrgAdministration(Orgs):
             tx.execute(org_sql.insert_membership(found.id, org.id, role_id, now))
             tx.execute(user_sql.set_first_default_org(found.id, org.id, now))
             self._note_member(tx, "member.joined", "joined", origin, org, found.id, role)
-            return _member(tx, org.id, found.id)
+            return member_in(tx, org.id, found.id)
 
     def set_role(self, ref: str, user: str, role: str, origin: Origin) -> Member:
         """Give a member the role of this name.
@@ -126,21 +123,21 @@ class OrgAdministration(Orgs):
         """
         with self._db.begin() as tx:
             org = _org(tx, ref, lock=True)
-            member = _member(tx, org.id, find_user(tx, user).id)
+            member = member_in(tx, org.id, find_user(tx, user).id)
             role_id = _role_id(tx, org.id, role)
             if role_id == member.role_id:
                 return member
-            _demand_other_owner(tx, org.id, member)
+            demand_other_owner(tx, org.id, member)
             tx.execute(org_sql.set_role(org.id, member.user.id, role_id, self._clock.now()))
             self._note_member(tx, "member.role_changed", "role_changed", origin, org, member.user.id, role)
-            return _member(tx, org.id, member.user.id)
+            return member_in(tx, org.id, member.user.id)
 
     def remove_member(self, ref: str, user: str, origin: Origin) -> UUID:
         """Remove a member; return its id. Raises OrgNotFound, UserNotFound, MembershipNotFound, LastOwner."""
         with self._db.begin() as tx:
             org = _org(tx, ref, lock=True)
-            member = _member(tx, org.id, find_user(tx, user).id)
-            _demand_other_owner(tx, org.id, member)
+            member = member_in(tx, org.id, find_user(tx, user).id)
+            demand_other_owner(tx, org.id, member)
             tx.execute(org_sql.remove_member(org.id, member.user.id))
             tx.execute(user_sql.clear_default_org(member.user.id, org.id, self._clock.now()))
             self._note_member(tx, "member.removed", "removed", origin, org, member.user.id, None)
@@ -171,13 +168,6 @@ def _org(tx: Tx, ref: str, *, lock: bool = False) -> Org:
     return org_of(row)
 
 
-def _member(tx: Tx, org_id: UUID, user_id: UUID) -> Member:
-    row = tx.execute(org_sql.members_of(org_id, user_id)).one_or_none()
-    if row is None:
-        raise MembershipNotFound
-    return member_of(row)
-
-
 def _role_id(tx: Tx, org_id: UUID, name: str) -> UUID:
     # Text in Postgres holds no NUL.
     row = None if "\x00" in name else tx.execute(sql.role_named(org_id, name)).one_or_none()
@@ -185,10 +175,3 @@ def _role_id(tx: Tx, org_id: UUID, name: str) -> UUID:
         raise RoleNotFound
     found: UUID = row.id
     return found
-
-
-def _demand_other_owner(tx: Tx, org_id: UUID, member: Member) -> None:
-    if member.role_name != OWNER:
-        return
-    if not tx.execute(org_sql.other_owners(org_id, member.user.id, OWNER)).scalar_one():
-        raise LastOwner

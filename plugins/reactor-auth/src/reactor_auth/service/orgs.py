@@ -18,14 +18,17 @@ from reactor_auth.errors import (
     invalid_field,
 )
 from reactor_auth.events import MemberChanged, OrgCreated, OrgDeleted, OrgUpdated
-from reactor_auth.model import Bounds, Caller, Org, OrgChange, Role, Standing
+from reactor_auth.model import Bounds, Caller, Org, OrgChange, Origin, Role, Standing
 from reactor_auth.permissions import ORGS_WRITE, OWNER, ROLES_READ, SYSTEM_ROLES
 from reactor_auth.queries import factors as factor_sql
+from reactor_auth.queries import oauth_clients as client_sql
 from reactor_auth.queries import orgs as sql
 from reactor_auth.queries import users as user_sql
 from reactor_auth.resolver import parse_ref
 from reactor_auth.service.bounds import confined
+from reactor_auth.service.client_endings import end_sessions
 from reactor_auth.service.rows import org_of, role_of
+from reactor_auth.service.sessions import Sessions
 from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, DatabaseFault, Tx, grants, uuid7
 
@@ -72,12 +75,21 @@ def standing_in(
 class Orgs:
     """Makes, lists, changes and deletes organisations."""
 
-    def __init__(self, db: Database, clock: Clock, audit: AuditLog, changes_: Changes, step_up: StepUp) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        audit: AuditLog,
+        changes_: Changes,
+        step_up: StepUp,
+        sessions: Sessions,
+    ) -> None:
         self._db = db
         self._clock = clock
         self._audit = audit
         self._changes = changes_
         self._step_up = step_up
+        self._sessions = sessions
 
     def create(self, caller: Caller, name: str, slug: str, metadata: dict[str, Any]) -> Org:
         """Make an organisation with its system roles, owned by the caller, in one transaction.
@@ -204,11 +216,16 @@ class Orgs:
             standing = standing_in(tx, ref, caller.user_id, lock=True, bounds=caller.bounds)
             demand_permission(standing, ORGS_WRITE, names=(OWNER,))
             org = standing.org
-            tx.execute(sql.delete_memberships(org.id))
-            tx.execute(sql.delete_org(org.id))
+            self._delete(tx, org, caller.origin)
             self._record(tx, "org.deleted", caller, org.id, slug=org.slug)
             tx.publish("auth.org.deleted", OrgDeleted(str(org.id)))
             self._changes.announce(tx, changes.org(org.id))
+
+    def _delete(self, tx: Tx, org: Org, origin: Origin) -> None:
+        """Delete an organisation, and end the sessions of people who signed in to its applications."""
+        end_sessions(tx, self._sessions, client_sql.live_sessions_of_org(org.id), origin, self._clock.now())
+        tx.execute(sql.delete_memberships(org.id))
+        tx.execute(sql.delete_org(org.id))
 
     def roles(self, ref: str, user_id: UUID, *, bounds: Bounds | None = None) -> list[Role]:
         """List the roles of an organisation the user is in, system roles first, then by name."""

@@ -11,7 +11,6 @@ from reactor_auth.audit import AuditLog
 from reactor_auth.ceremonies import Ceremonies, Json, KnownPasskey
 from reactor_auth.errors import CredentialExists, CredentialNotFound, MfaRequired
 from reactor_auth.events import UserUpdated
-from reactor_auth.mail.mailer import Mailer
 from reactor_auth.model import Caller
 from reactor_auth.queries import passkeys as sql
 from reactor_auth.service.challenges import REGISTRATION, Ceremony, Challenges
@@ -21,8 +20,8 @@ from reactor_auth.service.enrolment import (
     issue_first_codes,
     lock_user,
     session_of,
-    tell_owner,
 )
+from reactor_auth.service.letters import Letters
 from reactor_auth.service.step_up import StepUp
 from reactor_kernel.api import Clock, Database, Tx, uuid7
 
@@ -38,7 +37,7 @@ class Passkeys:
         challenges: Challenges,
         step_up: StepUp,
         audit: AuditLog,
-        mailer: Mailer,
+        letters: Letters,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -46,7 +45,7 @@ class Passkeys:
         self._challenges = challenges
         self._step_up = step_up
         self._audit = audit
-        self._mailer = mailer
+        self._letters = letters
 
     def all(self, caller: Caller) -> list[Row[Any]]:
         """List the caller's passkeys in order of registration."""
@@ -114,7 +113,7 @@ class Passkeys:
             codes = issue_first_codes(tx, caller.user_id, now)
             self._record(tx, "mfa.enrolled", caller, row_id, type="webauthn", aaguid=str(passkey.aaguid))
             tx.publish("auth.user.updated", UserUpdated(str(caller.user_id), ["factors"]))
-            tell_owner(tx, self._mailer, user, "A passkey was added.", now)
+            self._letters.factors_changed(tx, user, "A passkey was added.")
         return row_id, tuple(codes)
 
     def _record(self, tx: Tx, event_type: str, caller: Caller, row_id: UUID, **details: Any) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from reactor_auth.queries import operators as sql
 from reactor_kernel.api import Clock, Tx
-
-
-def platform_scopes_of(tx: Tx, user_id: UUID) -> frozenset[str]:
-    """Return the platform permissions of a user, by all of its platform roles."""
-    return frozenset(tx.execute(sql.scopes(user_id)).scalars())
 
 
 class PlatformScopes:
@@ -29,6 +25,10 @@ class PlatformScopes:
 
     def of_session(self, tx: Tx, user_id: UUID, signed_in_at: datetime) -> tuple[tuple[str, ...], datetime | None]:
         """Return the scopes of a user who signed in at an instant, in alphabetical order, and when they end."""
+        return self.lasting(tx.execute(sql.scopes(user_id)).scalars(), signed_in_at)
+
+    def lasting(self, held: Iterable[str], signed_in_at: datetime) -> tuple[tuple[str, ...], datetime | None]:
+        """Return what is left of the scopes a user holds, who signed in at an instant, and when they end."""
         end = self.end(signed_in_at)
-        scopes = () if end is None else tuple(sorted(platform_scopes_of(tx, user_id)))
+        scopes = () if end is None else tuple(sorted(held))
         return scopes, end if scopes else None

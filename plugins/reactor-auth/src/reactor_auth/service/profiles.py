@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
+
 from reactor_auth import changes, emails, limits
 from reactor_auth.audit import AuditLog
 from reactor_auth.changes import Changes
@@ -108,7 +110,8 @@ class Profiles:
         if wanted_email is not None:
             if not self._letters.arrive:
                 raise EmailDisabled
-            self._limiter.spend([limits.for_mail(self._config.limits, wanted_email)])
+            rates, address = self._config.limits, caller.origin.address
+            self._limiter.spend([limits.for_mail(rates, wanted_email), limits.for_mail_from(rates, address)])
         if change.current_password is not None:
             self._demand_current(before, change.current_password, caller)
         values: dict[str, Any] = {}
@@ -121,7 +124,7 @@ class Profiles:
         if not values and wanted_email is None:
             return user_of(before)
         with self._db.begin() as tx:
-            current = tx.execute(sql.by_id(caller.user_id, lock=True)).one()
+            current = _locked(tx, caller.user_id)
             if change.current_password is not None and current.password_hash != before.password_hash:
                 raise InvalidCredentials("the password was changed meanwhile")
             if change.default_org is not None and change.default_org.org_id is not None:
@@ -187,7 +190,7 @@ class Profiles:
             if orphaned:
                 raise LastOwner(details={"orgs": orphaned})
             now = self._clock.now()
-            user = user_of(tx.execute(sql.by_id(caller.user_id, lock=True)).one())
+            user = user_of(_locked(tx, caller.user_id))
             tx.execute(sql.change(caller.user_id, {"disabled_at": now, "deleted_at": now}, now))
             self._sessions.revoke(tx, caller.user_id, "user_deleted", caller.origin)
             resource = f"user:{caller.user_id}"
@@ -220,6 +223,14 @@ class Profiles:
             raise InvalidCredentials("current_password is wrong", fields={"current_password": ["is wrong"]})
         with self._db.begin() as tx:
             self._guard.settle(tx, row.email, caller.origin)
+
+
+def _locked(tx: Tx, user_id: UUID) -> Row[Any]:
+    """Lock a user who may have been deleted since the request began. Raises UserNotFound."""
+    row = tx.execute(sql.by_id(user_id, lock=True)).one_or_none()
+    if row is None:
+        raise UserNotFound
+    return row
 
 
 def _demand_membership(tx: Tx, org_id: UUID, user_id: UUID) -> None:

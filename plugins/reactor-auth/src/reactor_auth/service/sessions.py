@@ -28,8 +28,8 @@ from reactor_auth.lockout import Lockout
 from reactor_auth.metrics import AuthMetrics
 from reactor_auth.model import Caller, Origin, Scope, Tokens, User
 from reactor_auth.queries import factors as factor_sql
+from reactor_auth.queries import grants as grant_sql
 from reactor_auth.queries import oauth_codes as browser_sql
-from reactor_auth.queries import orgs as org_sql
 from reactor_auth.queries import sessions as sql
 from reactor_auth.sealing import Sealer
 from reactor_auth.service import bindings
@@ -147,8 +147,11 @@ class Sessions:
         The user's browsers must sign in anew.
         """
         self._end_browsers(tx, user_id)
-        ids = tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep)).scalars().all()
-        self._changes.announce(tx, *(changes.session(session_id) for session_id in ids))
+        # Locked in order of id first, as whoever ends several sessions does.
+        tx.execute(sql.lock_live(user_id, keep=keep))
+        tx.execute(factor_sql.step_down(user_id, SECOND_FACTORS, keep=keep))
+        # What the user's API keys may do can depend on a factor as well.
+        self._changes.announce(tx, changes.user(user_id))
 
     def _grant(
         self,
@@ -162,18 +165,19 @@ class Sessions:
         signed_in_at: datetime,
         bound: Bound | None = None,
     ) -> Grant:
-        scopes, scopes_end = self.platform.of_session(tx, user.id, signed_in_at)
+        standing = tx.execute(grant_sql.standing(user.id, MAX_ORGS_CLAIMED)).one()
+        scopes, scopes_end = self.platform.lasting(standing.scopes, signed_in_at)
         return Grant(
             user,
             session_id,
             amr,
-            self._orgs(tx, user.id),
+            tuple(standing.orgs),
             refresh_token,
             session_ends_at=ends_at,
             claims=self._claims(user),
             bound=bound or Bound(),
             mfa_at=mfa_at,
-            mfa_required=mfa_at is None and bool(tx.execute(factor_sql.enrolled(user.id)).scalar_one()),
+            mfa_required=mfa_at is None and standing.enrolled,
             scopes=scopes,
             scopes_end=scopes_end,
         )
@@ -282,7 +286,7 @@ class Sessions:
         """End the session a refresh token belongs to; fine where it has ended, which ends no others.
 
         Raises:
-            InvalidRefreshToken
+            InvalidRefreshToken: unknown, or it was used or has expired and is to end more than its own session.
             PermissionDenied: it belongs to an application, which wants to end more than its own session.
         """
         with self._db.begin() as tx:
@@ -294,6 +298,8 @@ class Sessions:
                     raise PermissionDenied("an application may end its own session only; leave scope out")
                 if row.revoked_at is not None:
                     return
+                if row.used_at is not None or row.expires_at <= self._clock.now():
+                    raise InvalidRefreshToken("a refresh token that was used or has expired ends its own session only")
             self._revoke_scope(tx, row.user_id, row.session_id, scope, origin)
 
     def _revoke_scope(self, tx: Tx, user_id: UUID, session_id: UUID | None, scope: Scope, origin: Origin) -> None:
@@ -351,9 +357,6 @@ class Sessions:
             expires_at = min(expires_at, ends_at)
         tx.execute(sql.insert_refresh_token(token_id, session_id, digest(token), now, expires_at))
         return token
-
-    def _orgs(self, tx: Tx, user_id: UUID) -> tuple[UUID, ...]:
-        return tuple(tx.execute(org_sql.newest_ids_of_user(user_id, MAX_ORGS_CLAIMED)).scalars())
 
 
 def _purpose(token_id: UUID) -> str:

@@ -18,7 +18,7 @@ from reactor_auth.errors import (
     SignUpDisabled,
     UserDisabled,
 )
-from reactor_auth.events import UserCreated, UserUpdated
+from reactor_auth.events import ApiKeyChanged, UserCreated, UserUpdated
 from reactor_auth.extensions import Extensions
 from reactor_auth.limits import RateLimiter
 from reactor_auth.model import Origin, Tokens, User
@@ -172,12 +172,19 @@ class Verification:
         # account with them, so whatever else they prepared to come back by is shut as well.
         self._sessions.revoke(tx, user.id, "password_changed", origin)
         self._tokens.retire(tx, user.id, [Purpose.EMAIL_CHANGE])
-        for statement in ways_in.shut(user.id, self._clock.now()):
-            tx.execute(statement)
+        removed = self._shut(tx, user.id)
         user = self._set(tx, user, {"email_verified": True, "password_hash": None})
-        self._record(tx, "user.verified", user, origin, password="removed")
-        self._announce(tx, user, "email_verified", "password")
+        self._record(tx, "user.verified", user, origin, password="removed", removed=removed)
+        self._announce(tx, user, "email_verified", "factors", "password")
         return user
+
+    def _shut(self, tx: Tx, user_id: UUID) -> dict[str, int]:
+        """Remove every other way into an account; return how many of each kind there were."""
+        removed = {name: tx.execute(statement).rowcount for name, statement in ways_in.ways_in(user_id).items()}
+        keys = tx.execute(ways_in.revoke_keys(user_id, self._clock.now())).all()
+        for key in keys:
+            tx.publish("auth.apikey.changed", ApiKeyChanged(str(user_id), str(key.org_id), str(key.id), "revoked"))
+        return {name: count for name, count in {**removed, "api_keys": len(keys)}.items() if count}
 
     def _make(self, tx: Tx, email: str, origin: Origin) -> User:
         if not self._config.signup_enabled:
@@ -214,7 +221,11 @@ class Verification:
         return user
 
     def _locked(self, tx: Tx, user_id: UUID) -> User:
-        user = user_of(tx.execute(sql.by_id(user_id, lock=True)).one())
+        row = tx.execute(sql.by_id(user_id, lock=True)).one_or_none()
+        if row is None:
+            # Its account was deleted a moment ago, and the token with it.
+            raise OneTimeTokenRefused
+        user = user_of(row)
         if user.disabled_at is not None:
             raise UserDisabled
         return user

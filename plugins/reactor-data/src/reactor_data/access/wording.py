@@ -7,6 +7,7 @@ from typing import Any
 
 from reactor_data.access.gates import Gate, Passage
 from reactor_data.access.model import Judged, Policy, Question, Table, Trial
+from reactor_data.sql.native import BASE_INSERT
 
 _DONE = {"select": "read", "insert": "inserted", "update": "updated", "delete": "deleted"}
 
@@ -49,12 +50,18 @@ def allowance(table: Table, role: str, passage: Passage) -> str:
     """Return what allows it."""
     if table.bypass is not None:
         return f"allowed: {table.bypass}"
-    names = []
+    doors: list[str] = []
+    walls: list[str] = []
     for gate in passage.gates:
         for policy, judged in gate.judged:
-            if policy.permissive and judged.outcome.passes and _label(policy) not in names:
-                names.append(_label(policy))
-    return f"allowed by {', '.join(names)}" if names else f"allowed: role {role} has the grants"
+            # The base of inserts lets everything through: the checks beside it decide.
+            told = (doors if policy.permissive else walls) if policy.name != BASE_INSERT else []
+            if judged.outcome.passes and _label(policy) not in told:
+                told.append(_label(policy))
+    held = f"{', '.join(walls)} {'holds' if len(walls) == 1 else 'hold'}"
+    if doors:
+        return f"allowed by {', '.join(doors)}{f', and {held}' if walls else ''}"
+    return f"allowed: {held}" if walls else f"allowed: role {role} has the grants"
 
 
 def _agrees(denied: str, trial: Trial) -> bool:

@@ -42,6 +42,8 @@ def takes_body(function: Function) -> bool:
 
 
 def _takes(function: Function, given: Collection[str]) -> bool:
+    if takes_body(function):
+        return False
     required = {parameter.name for parameter in function.parameters if parameter.required}
     return required <= set(given) <= {parameter.name for parameter in function.parameters}
 

@@ -83,21 +83,14 @@ def _human(command: CommandContext, found: dict[str, Any]) -> str:
         facts.append(("grants", "missing: " + "; ".join(missing) if missing else "ok"))
     lines += ["", command.table(("fact", "value"), facts, empty="")]
     rows = [
-        (
-            policy["declared"] or policy["name"],
-            policy["command"],
-            side,
-            _truth(policy[side]["result"]),
-            policy[side]["expression"],
-        )
+        (policy["declared"] or policy["name"], policy["command"], side, _truth(clause["result"]), clause["expression"])
         for policy in found["policies"]
         for side in ("using", "check", "visible_after")
         if side in policy
+        for clause in policy[side].get("clauses", [policy[side]])
     ]
-    lines += [
-        "",
-        command.table(("policy", "for", "clause", "result", "expression"), rows, empty="No policy was asked."),
-    ]
+    headers = ("policy", "for", "clause", "result", "expression")
+    lines += ["", command.table(headers, rows, empty="No policy was asked.")]
     return "\n".join(lines)
 
 

@@ -8,9 +8,10 @@ from urllib.parse import quote as percent
 from reactor_data.asking import Asker
 from reactor_data.bodies import Payload, read_payload
 from reactor_data.catalog.model import Relation
-from reactor_data.errors import put_filters, put_page
+from reactor_data.errors import DataError, put_filters, put_page
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Form
+from reactor_data.http.requests import demand
 from reactor_data.pages import content_range
 from reactor_data.perrow import RowByRow
 from reactor_data.preferences import Preferences
@@ -34,6 +35,14 @@ class Changes:
         self._writer = writer
         self._row_by_row = row_by_row
         self._asker = asker
+
+    def demand(self, caller: Caller, name: str, verb: str) -> None:
+        """Demand the permission to write the relation; a refusal is on record, as one of the database is."""
+        try:
+            demand(caller.identity, f"data:{name}:write")
+        except DataError:
+            self._writer.refused(caller, name, "insert" if verb == "put" else verb)
+            raise
 
     def answer(
         self,

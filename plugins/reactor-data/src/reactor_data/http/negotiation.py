@@ -153,7 +153,8 @@ def _candidates(accept: str | None) -> tuple[_Candidate, ...]:
 
 
 def _candidate(entry: str) -> _Candidate:
-    media, *parts = (part.strip() for part in _PART.findall(entry))
+    # An entry of separators only has no part.
+    media, *parts = [part.strip() for part in _PART.findall(entry)] or [""]
     media = media.lower()
     stripped = any(part.lower().replace(" ", "") == "nulls=stripped" for part in parts)
     if media in ("application/json", "*/*", "application/*"):

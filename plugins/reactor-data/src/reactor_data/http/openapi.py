@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from reactor_data.http import openapi_access, openapi_tools
+from reactor_data.http.openapi_realtime import CHANGES, SUBSCRIPTION
 
 _ERROR = {"description": "error envelope"}
-_JSON_ROWS = {
+_JSON_ROWS: dict[str, Any] = {
     "description": "rows",
     "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
 }
@@ -32,6 +33,35 @@ _RECORDS = {
     "required": True,
     "content": {"application/json": {"schema": {"type": "array", "maxItems": 1000, "items": {"type": "object"}}}},
 }
+
+_BATCH = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["requests"],
+                "properties": {
+                    "requests": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["id", "method", "path"],
+                            "properties": {
+                                "id": {"type": "string"},
+                                "method": {"enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]},
+                                "path": {"type": "string"},
+                                "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+                                "body": {},
+                            },
+                        },
+                    }
+                },
+            }
+        }
+    },
+}
+_ROWS_OR_CHANGES = {"description": "rows, or changes", "content": {**_JSON_ROWS["content"], **CHANGES}}
 
 
 def document() -> dict[str, Any]:
@@ -88,6 +118,18 @@ def document() -> dict[str, Any]:
                     },
                 )
             },
+            "/data/v1/_batch": {
+                "post": {
+                    **_operation(
+                        "Run several requests in one transaction",
+                        {"200": {"description": "each one's answer"}, "400": _ERROR, "401": _ERROR, "409": _ERROR},
+                    ),
+                    "parameters": [
+                        {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string"}}
+                    ],
+                    "requestBody": _BATCH,
+                },
+            },
             "/data/v1/orgs/{org}/datasets/{dataset}/records": {
                 "parameters": [_path("org"), _path("dataset")],
                 "post": {
@@ -108,8 +150,11 @@ def _relation() -> dict[str, Any]:
     return {
         "parameters": [_path("relation")],
         "get": {
-            **_operation("Read rows", {"200": _JSON_ROWS, "206": _JSON_ROWS, "416": _ERROR, **failures}),
-            "parameters": _QUERY,
+            **_operation(
+                "Read rows, or follow their changes",
+                {"200": _ROWS_OR_CHANGES, "206": _JSON_ROWS, "406": _ERROR, "416": _ERROR, "426": _ERROR, **failures},
+            ),
+            "parameters": [*_QUERY, *SUBSCRIPTION],
         },
         "head": {**_operation("Read headers only", {"200": {"description": "ok"}, **failures}), "parameters": _QUERY},
         "post": {**_operation("Insert rows", {"201": empty, "409": _ERROR, **failures}), "requestBody": _BODY},
@@ -163,10 +208,6 @@ def _function() -> dict[str, Any]:
                     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
                 },
             },
-        },
-        **{
-            verb: _operation("Functions are called with POST or GET", {"405": _ERROR})
-            for verb in ("put", "patch", "delete")
         },
         "options": _operation("Which methods it takes", {"200": {"description": "Allow"}, "404": _ERROR}),
     }

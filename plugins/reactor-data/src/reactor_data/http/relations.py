@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from reactor_data.asking import Asker
 from reactor_data.config import DataConfig
-from reactor_data.errors import DataError, permission_missing
+from reactor_data.errors import DataError
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
 from reactor_data.http.negotiation import Negotiator, selects_whole
-from reactor_data.http.requests import CallerReader
+from reactor_data.http.requests import CallerReader, demand
 from reactor_data.http.subscriptions import wanted
 from reactor_data.pages import content_range, read_status
 from reactor_data.reading import Reader
@@ -18,8 +18,6 @@ from reactor_data.realtime.parts import RealtimeParts
 
 if TYPE_CHECKING:
     import falcon
-
-    from reactor_kernel.api import Identity
 
 
 class RelationResource:
@@ -49,8 +47,7 @@ class RelationResource:
             try:
                 schema = self._callers.schema(req)
                 if self._guarded:
-                    anonymous = req.context.identity.kind.value == "anon"
-                    _demand(req.context.identity, f"data:{relation}:read", anonymous=anonymous)
+                    demand(req.context.identity, f"data:{relation}:read")
                 self._realtime.subscriptions.answer(req, resp, schema.name, relation)
                 self._callers.profile_headers(resp, schema)
             except DataError as error:
@@ -104,7 +101,7 @@ class RelationResource:
                 timing.mark("parse")
             caller = self._callers.read(req, asked.preferences, schema, timing)
             if self._guarded:
-                _demand(caller.identity, f"data:{relation}:read", anonymous=caller.anonymous)
+                demand(caller.identity, f"data:{relation}:read")
             rows = self._reader.read(caller, relation, asked)
             offset = asked.page.offset
             status = read_status(offset, rows.count, rows.total)
@@ -113,8 +110,8 @@ class RelationResource:
             if form.shape.explain is None:
                 resp.set_header("Content-Range", content_range(offset, rows.count, rows.total))
             self._callers.profile_headers(resp, schema)
+            resp.set_header("Content-Location", asked.location(req.path))
             if body:
-                resp.set_header("Content-Location", asked.location(req.path))
                 resp.data = rows.body
             finish(resp, caller, asked.applied, asked.parsed.warnings, rows.overrides)
         except DataError as error:
@@ -130,7 +127,7 @@ class RelationResource:
             preferences = self._asker.preferences(req.get_header("Prefer"))
             caller = self._callers.read(req, preferences, schema, timing)
             if self._guarded:
-                _demand(caller.identity, f"data:{relation}:write", anonymous=caller.anonymous)
+                self._changes.demand(caller, relation, verb)
             self._callers.profile_headers(resp, schema)
             self._changes.answer(req, resp, caller, relation, verb, preferences, form)
         except DataError as error:
@@ -138,8 +135,3 @@ class RelationResource:
 
     def _shown(self, error: DataError) -> DataError:
         return error.minimal() if self._minimal else error
-
-
-def _demand(identity: Identity, permission: str, *, anonymous: bool) -> None:
-    if not identity.may(permission) and identity.kind.value != "service":
-        raise permission_missing(permission, anonymous=anonymous)

@@ -9,14 +9,15 @@ from reactor_data.arguments import Arguments, from_body, from_query
 from reactor_data.asking import Asker
 from reactor_data.calling import Functions
 from reactor_data.config import DataConfig
-from reactor_data.errors import DataError, permission_missing
+from reactor_data.errors import DataError
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Negotiator, selects_whole
-from reactor_data.http.requests import CallerReader
+from reactor_data.http.requests import CallerReader, demand
 from reactor_data.pages import content_range, page_of, read_status
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Read
 from reactor_data.query.parser import parse_query
+from reactor_data.running import Caller
 
 if TYPE_CHECKING:
     import falcon
@@ -50,20 +51,6 @@ class FunctionResource:
         """Call with the arguments of the body."""
         self._call(req, resp, function, body=True)
 
-    def on_put(self, req: falcon.Request, resp: falcon.Response, function: str) -> None:
-        """Refuse, in PostgREST's words."""
-        raise DataError(
-            405,
-            "method_not_allowed",
-            f"Cannot use the {req.method} method on RPC",
-            pgrst="PGRST101",
-            hint="Call functions with POST, or with GET where they do not write.",
-            headers={"Allow": "OPTIONS,GET,HEAD,POST"},
-        )
-
-    on_patch = on_put
-    on_delete = on_put
-
     def on_options(self, req: falcon.Request, resp: falcon.Response, function: str) -> None:
         """Answer which methods the function takes."""
         try:
@@ -82,9 +69,8 @@ class FunctionResource:
             schema = self._callers.schema(req)
             preferences = self._asker.preferences(header("HTTP_PREFER"))
             caller = self._callers.read(req, preferences, schema, timing)
-            permission = f"data:rpc:{name}:invoke"
-            if self._guarded and not caller.identity.may(permission) and caller.identity.kind.value != "service":
-                raise permission_missing(permission, anonymous=caller.anonymous)
+            if self._guarded:
+                self._demand(caller, name)
             raw = req.query_string
             parsed = self._kept(raw, reading) if len(raw) <= _LONGEST_KEPT else self._parse(raw, reading)
             arguments = self._arguments(req, parsed, reading)
@@ -131,6 +117,13 @@ class FunctionResource:
             finish(resp, caller, applied, parsed.warnings, rows.overrides)
         except DataError as error:
             raise self._shown(error) from error
+
+    def _demand(self, caller: Caller, name: str) -> None:
+        try:
+            demand(caller.identity, f"data:rpc:{name}:invoke")
+        except DataError:
+            self._functions.refused(caller, name)
+            raise
 
     def _arguments(self, req: falcon.Request, parsed: Parsed, reading: bool) -> Arguments:
         if reading:

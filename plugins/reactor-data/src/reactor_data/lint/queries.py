@@ -8,6 +8,11 @@ from reactor_data.usermigrations.queries import array
 from reactor_kernel.api import Statement
 
 _OWN = "n.nspname !~ '^(pg_|_reactor_)' and n.nspname not in ('information_schema', 'auth')"
+# A plugin's schema says so in its comment. What it ships there, policies `reactor__shipped_…` included, is not the project's to mend;
+# the project's own policies on its tables are.
+_OF_PLUGIN = """exists (select from pg_catalog.pg_description d where d.objoid = n.oid
+  and d.classoid = 'pg_catalog.pg_namespace'::regclass and starts_with(d.description, 'reactor: '))"""
+_SHIPPED = "starts_with(p.polname, 'reactor__shipped_')"
 _NOT_OF_EXTENSION = """not exists (select from pg_catalog.pg_depend e
   where e.classid = %s::regclass and e.objid = %s and e.deptype = 'e')"""
 
@@ -25,7 +30,8 @@ select json_build_object('schema', n.nspname, 'name', c.relname, 'row_security',
                                else 'all' end,
       'permissive', p.polpermissive, 'using', pg_get_expr(p.polqual, p.polrelid),
       'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname)
-    from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]'),
+    from pg_catalog.pg_policy p where p.polrelid = c.oid
+      and not {_SHIPPED}), '[]'),
   'open_to', coalesce((select json_object_agg(r.rolname, r.rights) from (
       select r.rolname, array_remove(array[
         case when has_any_column_privilege(r.oid, c.oid, 'SELECT') then 'SELECT' end,
@@ -36,6 +42,7 @@ select json_build_object('schema', n.nspname, 'name', c.relname, 'row_security',
     where cardinality(r.rights) > 0), '{{}}'))
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't' and {_OWN}
+  and (not {_OF_PLUGIN} or exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and not {_SHIPPED}))
   and {_NOT_OF_EXTENSION % ("'pg_catalog.pg_class'", "c.oid")}
 order by n.nspname, c.relname
 """
@@ -49,7 +56,7 @@ select json_build_object('schema', n.nspname, 'name', c.relname,
       and d.refclassid = 'pg_catalog.pg_class'::regclass
     join pg_catalog.pg_class t on t.oid = d.refobjid and t.relrowsecurity where w.ev_class = c.oid order by 1))
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'v' and {_OWN} and {_NOT_OF_EXTENSION % ("'pg_catalog.pg_class'", "c.oid")}
+where c.relkind = 'v' and {_OWN} and not {_OF_PLUGIN} and {_NOT_OF_EXTENSION % ("'pg_catalog.pg_class'", "c.oid")}
   and not coalesce((select bool_or(lower(o) in ('security_invoker=true', 'security_invoker=on', 'security_invoker=1',
                                                 'security_invoker=yes')) from unnest(c.reloptions) o), false)
 order by n.nspname, c.relname
@@ -63,7 +70,7 @@ select json_build_object('signature', f.oid::regprocedure::text, 'definer', f.pr
   'open_to', array(select r.rolname from pg_catalog.pg_roles r where r.rolname = any($1)
     and has_schema_privilege(r.oid, n.oid, 'USAGE') and has_function_privilege(r.oid, f.oid, 'EXECUTE') order by 1))
 from pg_catalog.pg_proc f join pg_catalog.pg_namespace n on n.oid = f.pronamespace
-where f.prokind in ('f', 'p') and f.prorettype <> 'pg_catalog.event_trigger'::regtype and {_OWN}
+where f.prokind in ('f', 'p') and f.prorettype <> 'pg_catalog.event_trigger'::regtype and {_OWN} and not {_OF_PLUGIN}
   and {_NOT_OF_EXTENSION % ("'pg_catalog.pg_proc'", "f.oid")}
 order by 1::text
 """

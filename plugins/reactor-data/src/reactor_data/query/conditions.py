@@ -15,7 +15,7 @@ MAX_DEPTH = 32
 # prefix search for that very word.
 TEXT_SEARCH = re.compile(r"(?:(\w+):)?(plain|phrase|websearch):(?!\*)(.*)\Z", re.DOTALL)
 _TEXT_SEARCHES = {"plain": "plfts", "phrase": "phfts", "websearch": "wfts"}
-_OPERATION = re.compile(rf"(?:not\.)?(?:{'|'.join(OPERATORS)})(?:\([^()]*\))?\.")
+_OPERATION = re.compile(rf'(?:not\.)?(?:{"|".join(OPERATORS)})(?:\((?:"(?:[^"\\]|\\.)*"|[^()"])*\))?\.', re.DOTALL)
 
 
 def is_operation(value: str) -> bool:

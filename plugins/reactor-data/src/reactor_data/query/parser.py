@@ -5,7 +5,7 @@ Knows no catalogue: whether `a=is.null` asks for a column or an embed, or whethe
 
 from __future__ import annotations
 
-from reactor_data.errors import range_not_satisfiable
+from reactor_data.errors import invalid_filter, range_not_satisfiable
 from reactor_data.query.ast import Condition, Order, Parsed, Query, Selection, Star
 from reactor_data.query.attaching import Level, Targets
 from reactor_data.query.conditions import is_operation, read_filter, read_tree
@@ -14,6 +14,8 @@ from reactor_data.query.fields import Key, parse_key, parse_names, parse_order, 
 from reactor_data.query.text import pairs
 
 DEFAULT_EMBED_DEPTH = 5
+# Postgres takes 65,535 values with a statement; some are the statement's own.
+MAX_VALUES = 65_000
 _NOTHING = Query()
 _ALL = (Star(),)
 _BIGGEST = 2**63 - 1
@@ -43,6 +45,11 @@ def parse_query(
     parser = _Parser(call, "subscribe" in raw and any(key == "subscribe" for key, _ in found))
     for key, value in found:
         parser.parameter(key, value)
+    if len(parser.values) > MAX_VALUES:
+        raise invalid_filter(
+            f"the query string has {len(parser.values)} values, more than {MAX_VALUES}",
+            hint="The items of in.(…) and of an array literal are one value together.",
+        )
     return parser.result(max_embed_depth, legacy_target_names)
 
 

@@ -50,16 +50,16 @@ def body_sql(shape: Shape, source: str, names: Sequence[str] = ()) -> str:
     """
     if shape.kind == "csv":
         head = ",".join(csv_field(name) for name in names)
-        # A record's text without its parentheses.
-        record = f"substring({source}::text, 2, length({source}::text) - 2)"
+        # A record's text without its parentheses. With the star it is the row, though a column may have the alias' name.
+        record = f"substring(({source}.*)::text, 2, length(({source}.*)::text) - 2)"
         return f"{_literal(head)} || coalesce(E'\\n' || string_agg({record}, E'\\n'), '')"
     if shape.kind == "geojson":
-        features = f"coalesce(json_agg({shape.function}({source})::json), '[]')"
+        features = f"coalesce(json_agg({shape.function}({source}.*)::json), '[]')"
         return f"json_build_object('type', 'FeatureCollection', 'features', {features})"
     row = f"{source}.*" if shape.value is None else f"{source}.{quote(shape.value)}"
     if shape.kind == "custom":
         if shape.value is None:
-            row = f"{source}::{shape.row_type}" if shape.row_type else source
+            row = f"({source}.*)::{shape.row_type}" if shape.row_type else f"{source}.*"
         return _written(shape, f"{shape.function}({row})")
     if shape.kind == "value":
         return _written(shape, f"(array_agg({row}))[1]")

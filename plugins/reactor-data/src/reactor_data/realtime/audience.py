@@ -54,6 +54,7 @@ class TableChanges:
     def __init__(self, relation: Relation) -> None:
         self.relation = relation
         self.items: list[Item | tuple[Entry, str]] = []
+        self._names = [msgspec.json.encode(name) for name in relation.primary_key]
         self._places: dict[bytes, int] = {}
         self.objects: list[bytes] = []
         self._present: dict[int, bytes] = {}
@@ -94,17 +95,16 @@ class TableChanges:
         place = self._places.get(text)
         if place is None:
             place = self._places[text] = len(self.objects)
-            names = self.relation.primary_key
-            parts = [text] if len(names) == 1 else [bytes(part) for part in _decode_parts(text)]
-            encoded = (msgspec.json.encode(name) for name in names)
-            self.objects.append(b"{" + b",".join(map(b":".join, zip(encoded, parts, strict=True))) + b"}")
+            named = zip(self._names, self._parts(text), strict=True)
+            self.objects.append(b"{" + b",".join(map(b":".join, named)) + b"}")
         wanted = self._gone if gone else self._present
         if gone is not None and place not in wanted:
-            names = self.relation.primary_key
-            parts = [text] if len(names) == 1 else [bytes(part) for part in _decode_parts(text)]
-            columns = b",".join(b'"k%d":%b' % pair for pair in enumerate(parts))
+            columns = b",".join(b'"k%d":%b' % pair for pair in enumerate(self._parts(text)))
             wanted[place] = b'{"i":%d,%b}' % (place, columns)
         return place
+
+    def _parts(self, text: bytes) -> list[bytes]:
+        return [text] if len(self._names) == 1 else [bytes(part) for part in _decode_parts(text)]
 
 
 class Audience:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -37,11 +38,19 @@ class RealtimeParts:
         self._schema = schema
         self._runner = runner
         self._roles = roles
+        self._lock = threading.Lock()
+        self._feed: DataChanges | None = None
         ctx.db.on_notify(CHANNEL, self._heard)
 
-    @cached_property
+    @property
     def feed(self) -> DataChanges:
-        """The changes of rows; offered to other plugins as `ChangeFeed`."""
+        """The changes of rows; offered to other plugins as `ChangeFeed`. There is one, since it has the one reader."""
+        if self._feed is None:
+            with self._lock:
+                self._feed = self._feed or self._make_feed()
+        return self._feed
+
+    def _make_feed(self) -> DataChanges:
         from reactor_data.realtime.audience import Audience
         from reactor_data.realtime.eyes import Eyes
         from reactor_data.realtime.feed import DataChanges
@@ -99,12 +108,12 @@ class RealtimeParts:
 
     def close(self) -> None:
         """End the reader, where this process has one."""
-        if "feed" in self.__dict__:
-            self.feed.reader.close()
+        if self._feed is not None:
+            self._feed.reader.close()
 
     def _heard(self, payload: str | None) -> None:
-        if "feed" in self.__dict__:
-            self.feed.reader.heard(payload)
+        if self._feed is not None:
+            self._feed.reader.heard(payload)
 
     def _auth(self) -> AuthClient | None:
         return self._ctx.services.find(AuthClient)  # type: ignore[type-abstract]  # a contract is a Protocol

@@ -84,6 +84,9 @@ class ChangeReader:
                 if not pause:
                     self._log.warning("changes cannot be read at the moment: %s", error)
                 pause = min(max(pause * 2, LOOK_EVERY_SECS), _LONGEST_PAUSE)
+            except Exception:  # noqa: BLE001 - a reader that is gone would be missed by nobody but the subscribers
+                self._log.exception("changes could not be handed out; they are tried again")
+                pause = _LONGEST_PAUSE
 
     def _turn(self) -> None:
         """Hand out what was committed since the last turn; after a failure the next turn goes on where it failed."""

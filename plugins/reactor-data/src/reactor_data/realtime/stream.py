@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from reactor_kernel.api import (
 )
 
 QUEUE = 1024
+_log = logging.getLogger("reactor_data")
 
 Delivery = Change | ChangeSignal
 
@@ -67,10 +69,7 @@ class Stream:
         It never falls: a change that committed late has a lower number than others that were received, and going on behind
         that one would bring all of them again.
         """
-        with self._changed:
-            if not self._queue and self._backlog is None and self._mark is not None:
-                self._cursor = max(self._mark, self._cursor or 0)
-            return self._cursor
+        return self._cursor
 
     def next(self, timeout: float) -> Delivery | None:
         """Return what comes next, waiting at most `timeout` seconds."""
@@ -88,6 +87,9 @@ class Stream:
             if self._queue:
                 return self._counted(self._queue.popleft()[1])
             last = self._last
+            if last is None and self._mark is not None:
+                # The outbox has moved on, and there was nothing in it for this subscriber.
+                self._cursor = max(self._mark, self._cursor or 0)
         return None if last is None else self._finish(last)
 
     def identify(self, identity: Identity, recheck: Callable[[], Identity] | None = None) -> None:
@@ -139,7 +141,8 @@ class Stream:
     ) -> None:
         """Let live changes count from a snapshot on, after a backlog that leads from `cursor` up to `mark` and to it."""
         with self._changed:
-            self._start, self._backlog, self._cursor, self._mark = start, backlog, cursor, mark
+            self._start, self._backlog, self._mark = start, backlog, mark
+            self._cursor = mark if backlog is None else cursor
             self._queue = deque(pair for pair in self._queue if not start.sees(pair[0]))
 
     def refresh(self) -> bool:
@@ -149,8 +152,10 @@ class Stream:
             DatabaseUnavailable, PoolTimeout: nobody can tell at the moment.
         """
         recheck = self._recheck
-        if recheck is None or self._ended:
-            return not self._ended
+        if self._ended or self._last is not None:
+            return False
+        if recheck is None:
+            return True
         try:
             identity = recheck()
         except (DatabaseUnavailable, PoolTimeout):
@@ -160,6 +165,10 @@ class Stream:
             return False
         except ReactorError as error:
             self.end(error_signal(error))
+            return False
+        except Exception:  # noqa: BLE001 - another plugin's code must not end everybody's delivery
+            _log.exception("an identity could not be checked; its stream ends")
+            self.end(ChangeSignal("error", {"code": "internal_error", "message": "the identity could not be checked"}))
             return False
         with self._changed:
             if self._recheck is recheck:
@@ -197,8 +206,12 @@ class Stream:
         self._call()
 
     def _call(self) -> None:
-        if self._wake is not None:
+        if self._wake is None:
+            return
+        try:
             self._wake()
+        except Exception:  # noqa: BLE001 - another plugin's code must not end everybody's delivery
+            _log.exception("a subscriber could not be woken")
 
 
 def error_signal(error: ReactorError) -> ChangeSignal:

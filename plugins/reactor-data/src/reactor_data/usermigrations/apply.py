@@ -168,7 +168,7 @@ class UserMigrations:
                 for step in steps:
                     session.perform(step)
                 session.finish()
-                keep_recording(tx, schema_names(self._schema), enabled=self._realtime)
+                keep_recording(tx, self._exposed, enabled=self._realtime)
                 tx.run(
                     [*queries.FORGET_SESSION, queries.record(file.version, file.sha256, f"reactor-data {__version__}")]
                 )

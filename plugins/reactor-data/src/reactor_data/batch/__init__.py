@@ -1,0 +1,1 @@
+"""Several requests in one transaction, later ones using the answers of earlier ones (decision 34)."""

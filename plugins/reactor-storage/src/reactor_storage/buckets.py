@@ -1,0 +1,163 @@
+"""Buckets (contract storage.md §3.2 and §4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from reactor_kernel.api import Database, DatabaseFault, Unauthenticated
+from reactor_storage import queries
+from reactor_storage.access import Caller
+from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound
+from reactor_storage.keys import bucket_name
+from reactor_storage.model import Bucket
+from reactor_storage.remains import Remains
+from reactor_storage.rows import buckets_in, policies_speak, texts_in
+
+_EMPTYING = 1000
+T = TypeVar("T")
+
+
+class Buckets:
+    """Makes, finds, changes and removes buckets of an organisation."""
+
+    def __init__(self, db: Database, remains: Remains) -> None:
+        self._db = db
+        self._remains = remains
+
+    def find(self, caller: Caller, ref: str) -> Bucket:
+        """Return a bucket of the caller's organisation by name or id.
+
+        Without a credential: a public bucket, of the organisation named with the request, else the only one of that name.
+
+        Raises:
+            BucketNotFound: there is none, or it is another organisation's.
+            Unauthenticated: without a credential, where there is no such public bucket.
+        """
+        if caller.anonymous and not caller.vouched:
+            return self._find_public(caller, ref)
+        (result,) = self._db.run(None, [queries.bucket(caller.org_id, ref)], readonly=True)
+        return _only(buckets_in(result), ref)
+
+    def find_public(self, caller: Caller, ref: str) -> Bucket:
+        """Return a public bucket, also for a caller with a credential: of its organisation first."""
+        if caller.identity.org_id is not None and not caller.anonymous:
+            (result,) = self._db.run(None, [queries.bucket(caller.identity.org_id, ref)], readonly=True)
+            for bucket in buckets_in(result):
+                if bucket.public:
+                    return bucket
+        return self._find_public(caller, ref)
+
+    def _find_public(self, caller: Caller, ref: str) -> Bucket:
+        if caller.named_org is None:
+            (result,) = self._db.run(None, [queries.public_buckets(ref)], readonly=True)
+            found = buckets_in(result)
+            if len(found) > 1:
+                raise BucketNotFound(
+                    f"several organisations have a public bucket {ref!r}",
+                    hint="Name the organisation with ?org= or X-Reactor-Org.",
+                    details={"bucket": ref},
+                )
+        else:
+            (result,) = self._db.run(None, [queries.bucket(caller.named_org, ref)], readonly=True)
+            found = [bucket for bucket in buckets_in(result) if bucket.public]
+        if not found:
+            # Whether a private one exists is nobody's business.
+            raise Unauthenticated(headers={"WWW-Authenticate": "Bearer"})
+        return found[0]
+
+    def listed(self, caller: Caller) -> list[Bucket]:
+        """Return the organisation's buckets, by name."""
+        _ = caller.org_id
+        (result,) = self._db.run(caller.acting, [queries.buckets()], readonly=True)
+        return buckets_in(result)
+
+    def create(self, caller: Caller, name: str, fields: Mapping[str, Any]) -> Bucket:
+        """Make a bucket. Raises InvalidBucketName, BucketExists."""
+        org_id = caller.org_id
+        caller.demand("bucket", "create")
+        name = bucket_name(name)
+        statements = [
+            queries.insert_bucket(org_id, caller.identity.user_id, name, fields),
+            queries.audit("bucket.create", caller.identity, caller.request_id, bucket=name),
+        ]
+        try:
+            with policies_speak(f"make the bucket {name}"):
+                result = self._db.run(caller.acting, statements)[0]
+        except DatabaseFault as fault:
+            if fault.sqlstate != "23505":
+                raise
+            raise BucketExists(f"the organisation has a bucket {name!r}", details={"bucket": name}) from fault
+        return buckets_in(result)[0]
+
+    def update(self, caller: Caller, ref: str, fields: Mapping[str, Any]) -> Bucket:
+        """Set fields; those not named stay."""
+        bucket = self.find(caller, ref)
+        caller.demand(bucket.name, "admin")
+        wanted = {
+            "public": bucket.public,
+            "file_size_limit": bucket.file_size_limit,
+            "allowed_mime_types": bucket.allowed_mime_types,
+            "versioning": bucket.versioning,
+            "lifecycle": bucket.lifecycle,
+        } | dict(fields)
+        with policies_speak(f"change the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
+            (result,) = tx.run([queries.update_bucket(bucket.id, wanted)])
+            changed = _only(buckets_in(result), ref)
+            if result.rows[0][1] == b"t":
+                tx.run([queries.audit("bucket.update", caller.identity, caller.request_id, bucket=bucket.name)])
+        return changed
+
+    def delete(self, caller: Caller, ref: str, *, cascade: bool) -> None:
+        """Remove a bucket; with `cascade` its objects, versions and bytes first. Raises BucketNotEmpty."""
+        bucket = self.find(caller, ref)
+        caller.demand(bucket.name, "admin")
+        if cascade:
+            self._empty(caller, bucket)
+        try:
+            with policies_speak(f"delete the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
+                result, kept = tx.run([queries.delete_bucket(bucket.id), queries.history(bucket.org_id, bucket.name)])
+                _only(texts_in(result), ref)
+                if kept.rows:
+                    raise _not_empty(bucket, "earlier versions of objects")
+                tx.run([queries.audit("bucket.delete", caller.identity, caller.request_id, bucket=bucket.name)])
+        except DatabaseFault as fault:
+            if fault.sqlstate != "23503":
+                raise
+            raise _not_empty(bucket, "objects") from fault
+
+    def empty(self, caller: Caller, ref: str) -> None:
+        """Remove all objects of a bucket, and what it kept of them."""
+        bucket = self.find(caller, ref)
+        caller.demand(bucket.name, "admin")
+        self._empty(caller, bucket)
+
+    def _empty(self, caller: Caller, bucket: Bucket) -> None:
+        """Remove objects in steps of their own, so that a bucket of millions holds no lock for minutes."""
+        while True:
+            with policies_speak(f"empty the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
+                (gone,) = tx.run([queries.all_of_bucket(bucket.org_id, bucket.name, _EMPTYING)])
+                if not gone.rows:
+                    break
+                details = {"objects": len(gone.rows)}
+                forgotten, _ = tx.run(
+                    [
+                        queries.forget(texts_in(gone, 1)),
+                        queries.audit(
+                            "bucket.empty", caller.identity, caller.request_id, bucket=bucket.name, details=details
+                        ),
+                    ]
+                )
+            self._remains.release(texts_in(forgotten))
+        (forgotten,) = self._db.run(None, [queries.forget_bucket_history(bucket.org_id, bucket.name)])
+        self._remains.release(texts_in(forgotten))
+
+
+def _not_empty(bucket: Bucket, what: str) -> BucketNotEmpty:
+    return BucketNotEmpty(f"the bucket {bucket.name!r} still holds {what}", details={"bucket": bucket.name})
+
+
+def _only(found: list[T], ref: str) -> T:
+    if not found:
+        raise BucketNotFound(f"there is no bucket {ref[:80]!r}", details={"bucket": ref[:80]})
+    return found[0]

@@ -1,0 +1,53 @@
+"""The section `[storage]` (contract storage.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """Where bytes are kept, how URLs are signed, and how large things may be."""
+
+    signing_secret: str = field(repr=False, metadata={"doc": "HMAC key of signed URLs"})
+    signing_secret_previous: str | None = field(
+        default=None, repr=False, metadata={"doc": "the key before the last change; URLs signed with it still work"}
+    )
+    backend: str = field(
+        default="fs", metadata={"doc": "where bytes are kept: fs, s3, or a backend that a plugin brings"}
+    )
+    fs_base_path: str = field(
+        default=".reactor/storage", metadata={"doc": "directory of the backend fs, relative to the project root"}
+    )
+    s3_bucket: str | None = field(default=None, metadata={"doc": "the bucket of the backend s3"})
+    s3_region: str | None = field(default=None, metadata={"doc": "its region; unset = as the AWS environment says"})
+    s3_endpoint: str | None = field(default=None, metadata={"doc": "URL of another S3 than Amazon's; path style then"})
+    signed_url_expiry_secs: int = field(
+        default=3600, metadata={"doc": "life of a signed URL that names none", "min": 1, "max": 604800}
+    )
+    max_upload_size: int = field(
+        default=100 * MIB, metadata={"doc": "bytes of one request body: an object, or one part of it", "min": 1}
+    )
+    max_object_size: int = field(default=5 * 1024 * 1024 * MIB, metadata={"doc": "bytes of one object", "min": 1})
+    upload_expiry_secs: int = field(
+        default=86400, metadata={"doc": "life of an upload in parts or by TUS that is not finished", "min": 60}
+    )
+    sweep_every_secs: int = field(
+        default=3600, metadata={"doc": "how often what nothing refers to is removed", "min": 1}
+    )
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Report values that are of the right type and still cannot work."""
+        for key, secret in (
+            ("signing_secret", self.signing_secret),
+            ("signing_secret_previous", self.signing_secret_previous),
+        ):
+            if secret is not None and len(secret.encode()) < 16:
+                yield key, "must be at least 16 bytes"
+        if self.backend == "s3" and not self.s3_bucket:
+            yield "s3_bucket", 'must be set with backend = "s3"'
+        if self.backend == "fs" and not self.fs_base_path.strip():
+            yield "fs_base_path", 'must be set with backend = "fs"'

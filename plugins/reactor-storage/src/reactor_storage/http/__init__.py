@@ -1,0 +1,1 @@
+"""The routes: what HTTP says, as the services take it, and back."""

@@ -1,0 +1,90 @@
+"""An object as an HTTP answer: headers, ranges, conditions, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote as percent
+
+from reactor_kernel.api import RequestContext
+from reactor_storage.access import Caller
+from reactor_storage.backends.contract import BlobMissing
+from reactor_storage.errors import ObjectNotFound
+from reactor_storage.http.conditions import asked_range, last_modified, unmodified
+from reactor_storage.model import StoredObject
+from reactor_storage.reading import Reader
+
+if TYPE_CHECKING:
+    import falcon
+
+DEFAULT_TYPE = "application/octet-stream"
+# Up to this size the bytes are handed over at once, which costs an engine far less than a stream.
+_AT_ONCE = 1024 * 1024
+# From this size on an answer counts as a stream: a slow reader holds its thread.
+_HELD = 16 * 1024 * 1024
+_LOOKS = 3
+# A page or picture with scripts, served from the origin that people sign in at, must not act there.
+_ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "text/xsl")
+_SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+
+def answer_object(
+    req: falcon.Request, resp: falcon.Response, reader: Reader, caller: Caller, find: Callable[[], StoredObject]
+) -> None:
+    """Answer GET or HEAD of an object that `find` returns.
+
+    `find` is called again when its content was replaced before it could be opened.
+    """
+    for _ in range(_LOOKS):
+        found = find()
+        try:
+            _answer(req, resp, reader, caller, found)
+        except BlobMissing:
+            continue
+        return
+    raise ObjectNotFound(
+        f"the content of {found.key!r} is not there", details={"bucket": found.bucket, "key": found.key}
+    )
+
+
+def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: Caller, found: StoredObject) -> None:
+    header = req.get_header
+    not_modified = unmodified(header, found)
+    resp.set_header("ETag", found.etag)
+    resp.set_header("Last-Modified", format_datetime(last_modified(found), usegmt=True))
+    resp.set_header("Cache-Control", found.cache_control or "no-cache")
+    if not_modified:
+        resp.status = 304
+        return
+    part = asked_range(header, found) if req.method == "GET" else None
+    start, length = part or (0, found.size)
+    resp.status = 200 if part is None else 206
+    resp.set_header("Accept-Ranges", "bytes")
+    resp.content_type = found.content_type or DEFAULT_TYPE
+    resp.set_header("X-Content-Type-Options", "nosniff")
+    if (found.content_type or "").partition(";")[0].strip().lower() in _ACTIVE:
+        resp.set_header("Content-Security-Policy", _SANDBOX)
+    if part is not None:
+        resp.set_header("Content-Range", f"bytes {start}-{start + length - 1}/{found.size}")
+    if (name := req.get_param("download", default=None)) is not None or "download" in req.params:
+        resp.set_header("Content-Disposition", disposition(name or found.key.rstrip("/").rpartition("/")[2]))
+    if req.method == "HEAD":
+        resp.content_length = found.size
+        return
+    pieces = reader.open(caller, found, start, length)
+    if length <= _AT_ONCE:
+        resp.data = b"".join(pieces)
+        return
+    if length > _HELD:
+        context: RequestContext = req.context
+        context.claim_stream()
+    resp.stream = pieces
+    resp.content_length = length
+
+
+def disposition(name: str) -> str:
+    """Return a Content-Disposition that saves under a name (RFC 6266, RFC 8187)."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    value = f'attachment; filename="{plain}"'
+    return value if plain == name else f"{value}; filename*=UTF-8''{percent(name, safe='')}"

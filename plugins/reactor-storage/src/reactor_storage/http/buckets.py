@@ -1,0 +1,106 @@
+"""`/storage/v1/buckets` (contract storage.md §3.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from reactor_storage.buckets import Buckets
+from reactor_storage.errors import InvalidStorageRequest
+from reactor_storage.http.bodies import json_body
+from reactor_storage.http.callers import caller_of
+from reactor_storage.http.shapes import bucket_json, say
+from reactor_storage.model import LifecycleRule
+
+if TYPE_CHECKING:
+    import falcon
+
+
+class BucketBody(msgspec.Struct, frozen=True):
+    """What a client says of a bucket, in whichever spelling; what it does not say stays."""
+
+    slug: str | None = None
+    name: str | None = None
+    id: str | None = None
+    is_public: bool | UnsetType = UNSET
+    public: bool | UnsetType = UNSET
+    file_size_limit: int | str | UnsetType | None = UNSET
+    allowed_mime_types: list[str] | UnsetType | None = UNSET
+    versioning: bool | UnsetType = UNSET
+    lifecycle: list[LifecycleRule] | UnsetType = UNSET
+
+    @property
+    def named(self) -> str:
+        """The bucket's name. Raises 400 where it has none."""
+        for name in (self.slug, self.name, self.id):
+            if name is not None:
+                return name
+        raise InvalidStorageRequest("the bucket has no name", hint='Send {"name": "avatars"}.')
+
+    def fields(self) -> dict[str, Any]:
+        """Return what was said, under the names of `Bucket`."""
+        said: dict[str, Any] = {}
+        for name, values in (
+            ("public", (self.public, self.is_public)),
+            ("file_size_limit", (self.file_size_limit,)),
+            ("allowed_mime_types", (self.allowed_mime_types,)),
+            ("versioning", (self.versioning,)),
+            ("lifecycle", (self.lifecycle,)),
+        ):
+            for value in values:
+                if value is not UNSET:
+                    said[name] = value
+        if said.get("file_size_limit") is not None:
+            said["file_size_limit"] = _bytes(said["file_size_limit"])
+        for rule in said.get("lifecycle", ()):
+            if any(days is not None and days < 1 for days in (rule.expire_days, rule.noncurrent_days)):
+                raise InvalidStorageRequest("the days of a lifecycle rule are at least 1")
+        return said
+
+
+class BucketsResource:
+    """All buckets of the organisation, or one of them."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer the buckets by name."""
+        say(resp, {"buckets": [bucket_json(bucket) for bucket in self._buckets.listed(caller_of(req))]})
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make a bucket."""
+        body = json_body(req, BucketBody)
+        say(resp, bucket_json(self._buckets.create(caller_of(req), body.named, body.fields())))
+        resp.status = 201
+
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
+        """Answer one bucket."""
+        say(resp, bucket_json(self._buckets.find(caller_of(req), bucket)))
+
+    def on_patch_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
+        """Change a bucket."""
+        fields = json_body(req, BucketBody).fields()
+        say(resp, bucket_json(self._buckets.update(caller_of(req), bucket, fields)))
+
+    def on_delete_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
+        """Remove a bucket; with `cascade=true` and all that is in it."""
+        self._buckets.delete(caller_of(req), bucket, cascade=req.get_param("cascade") == "true")
+        resp.status = 204
+
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def _bytes(value: int | str) -> int:
+    """Return a size in bytes; Supabase's clients also write "5MB"."""
+    number = value
+    if isinstance(value, str):
+        digits = value.strip().rstrip("BKMGbkmgi")
+        unit = value.strip()[len(digits) :].strip().lower()
+        number = int(digits) * _UNITS[unit] if digits.strip().isdigit() and unit in _UNITS else 0
+    if not isinstance(number, int) or number < 1:
+        raise InvalidStorageRequest(f"file_size_limit must be a number of bytes above 0, not {value!r}")
+    return number

@@ -1,0 +1,116 @@
+"""Uploads as Supabase's clients send them: the bytes themselves, or a form (contract storage.md §4.3 and §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reactor_kernel.api import Statement
+from reactor_storage.access import Caller
+from reactor_storage.backends.contract import CHUNK, Staged
+from reactor_storage.checksums import checked, expected_digests
+from reactor_storage.errors import InvalidStorageRequest
+from reactor_storage.grants import spent_once
+from reactor_storage.http.bodies import content_chunks, metadata_header
+from reactor_storage.model import Bucket, NewObject, StoredObject
+from reactor_storage.rules import Rule
+from reactor_storage.writing import Writer
+
+if TYPE_CHECKING:
+    import falcon
+
+_LONGEST_FIELD = 64 * 1024
+CREATE = Rule(create_only=True)
+
+
+def wants_upsert(req: falcon.Request) -> bool:
+    """Tell whether what is there may be replaced."""
+    return (req.get_header("X-Upsert") or "").strip().lower() == "true"
+
+
+def is_form(req: falcon.Request) -> bool:
+    """Tell whether the body is a form with a file in it."""
+    return (req.content_type or "").lower().startswith("multipart/form-data")
+
+
+def receive(
+    req: falcon.Request,
+    writer: Writer,
+    caller: Caller,
+    bucket: str,
+    key: str,
+    rule: Rule,
+    with_it: Sequence[Statement] = (),
+) -> tuple[StoredObject, bool]:
+    """Store what a request carries and return the object, and whether it is new."""
+    if is_form(req):
+        found, staged, new = _form(req, writer, caller, bucket, key)
+        with spent_once():
+            return writer.adopt(caller, found, key, staged, new, rule, with_it=with_it)
+    new = NewObject(req.content_type, req.get_header("Cache-Control"), metadata_header(req))
+    chunks = checked(content_chunks(req), expected_digests(req.get_header))
+    with spent_once():
+        return writer.put(caller, bucket, key, chunks, new, rule, with_it=with_it)
+
+
+def _form(
+    req: falcon.Request, writer: Writer, caller: Caller, bucket: str, key: str
+) -> tuple[Bucket, Staged, NewObject]:
+    """Read a form: one file, under the name `file` or none, with fields before or behind it."""
+    from falcon import MediaMalformedError
+    from falcon.media.multipart import MultipartParseError
+
+    fields: dict[str, str] = {}
+    taken: tuple[Bucket, Staged, str | None] | None = None
+    try:
+        for part in req.get_media():
+            if part.filename is None and part.name in ("cacheControl", "metadata", "contentType", "userMetadata"):
+                fields[part.name] = _text(part)
+                continue
+            if taken is not None:
+                raise InvalidStorageRequest("the form holds several files", hint="Send one file in a request.")
+            kind = fields.get("contentType") or part.content_type
+            taken = (*writer.stage(caller, bucket, key, _pieces(part), kind), kind)
+        if taken is None:
+            raise InvalidStorageRequest("the form holds no file", hint="Send the bytes in a part named file.")
+        return taken[0], taken[1], _described(fields, taken[2])
+    except (MultipartParseError, MediaMalformedError) as error:
+        _drop(writer, taken)
+        raise InvalidStorageRequest("the form cannot be read", details={"problem": str(error.description)}) from error
+    except BaseException:
+        _drop(writer, taken)
+        raise
+
+
+def _drop(writer: Writer, taken: tuple[Bucket, Staged, str | None] | None) -> None:
+    if taken is not None:
+        writer.discard(taken[1])
+
+
+def _described(fields: dict[str, str], content_type: str | None) -> NewObject:
+    seconds = fields.get("cacheControl")
+    metadata: dict[str, Any] = {}
+    if (text := fields.get("metadata") or fields.get("userMetadata")) is not None:
+        try:
+            metadata = msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise InvalidStorageRequest(f"the field metadata is no JSON object: {error}") from error
+    cache = f"max-age={seconds}" if seconds is not None and seconds.isdigit() else seconds
+    return NewObject(fields.get("contentType") or content_type, cache, metadata)
+
+
+def _pieces(part: Any) -> Iterator[bytes]:
+    while chunk := part.stream.read(CHUNK):
+        yield chunk
+
+
+def _text(part: Any) -> str:
+    value = part.stream.read(_LONGEST_FIELD + 1)
+    if len(value) > _LONGEST_FIELD:
+        raise InvalidStorageRequest(f"the field {part.name} is longer than {_LONGEST_FIELD} bytes")
+    try:
+        return str(value.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidStorageRequest(f"the field {part.name} is not UTF-8") from error

@@ -1,0 +1,90 @@
+"""Contents that nothing refers to any more: removed when that becomes so, and by a sweep for what a crash left (contract §4.11)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+import msgspec
+
+from reactor_kernel.api import Clock, Database, ReactorError
+from reactor_storage import queries
+from reactor_storage.backends.contract import Backend, BackendFailed
+from reactor_storage.rows import texts_in
+
+# Longer than any request: what is younger may belong to an upload that has not noted it yet.
+GRACE = timedelta(hours=24)
+_BATCH = 1000
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What a sweep removed: contents no row refers to, contents no row knows, and uploads whose process is gone."""
+
+    unreferenced: int
+    unknown: int
+    staged: int
+
+
+class Remains:
+    """Removes contents, with their rows held so that nobody takes one up at the same moment."""
+
+    def __init__(self, db: Database, backend: Backend, clock: Clock, log: logging.Logger) -> None:
+        self._db = db
+        self._backend = backend
+        self._clock = clock
+        self._log = log
+
+    def release(self, locators: Iterable[str]) -> None:
+        """Remove contents that a committed change left behind, unless something else refers to them.
+
+        A failure is logged: the change stands, and the sweep tries again.
+        """
+        for locator in dict.fromkeys(locators):
+            try:
+                self._release(locator)
+            except (BackendFailed, ReactorError) as error:
+                self._log.warning("the content %s stays until the next sweep: %s", locator, error)
+
+    def sweep(self) -> Swept:
+        """Remove what nothing refers to: after a crash between the steps of an upload or a removal.
+
+        Raises:
+            BackendFailed: the backend cannot be listed or does not remove.
+        """
+        before = self._clock.now() - GRACE
+        unreferenced = sum(self._release(locator) for locator in self._unreferenced())
+        unknown = 0
+        for batch in _batches(self._backend.kept(before=before)):
+            (found,) = self._db.run(None, [queries.unknown_blobs(batch)], readonly=True)
+            for locator in texts_in(found):
+                self._backend.remove(locator)
+                unknown += 1
+        return Swept(unreferenced, unknown, self._backend.sweep_staged(before=before))
+
+    def _unreferenced(self) -> list[str]:
+        (found,) = self._db.run(None, [queries.unreferenced(_BATCH)], readonly=True)
+        return texts_in(found)
+
+    def _release(self, locator: str) -> bool:
+        """Remove one content and its row in one transaction; return whether it was done.
+
+        The row goes last: whoever wants to take the content up waits for this transaction and then keeps it anew.
+        """
+        with self._db.begin() as tx:
+            held, dropped = tx.run([queries.lock_blob(locator), queries.drop_blob(locator)])
+            if not held.rows or not dropped.rows:
+                return False
+            self._backend.remove(locator)
+        return True
+
+
+def _batches(locators: Iterator[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for locator in locators:
+        batch.append(locator)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

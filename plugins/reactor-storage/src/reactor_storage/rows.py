@@ -1,0 +1,48 @@
+"""From what Postgres returns to values, and from what it refuses to errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from reactor_kernel.api import DatabaseFault, RawResult
+from reactor_storage.errors import PolicyDenied
+from reactor_storage.model import Bucket, StoredObject
+from reactor_storage.rules import Current
+
+_BUCKET = msgspec.json.Decoder(Bucket)
+_OBJECT = msgspec.json.Decoder(StoredObject)
+_CURRENT = msgspec.json.Decoder(Current)
+
+
+def buckets_in(result: RawResult) -> list[Bucket]:
+    """Return the buckets of a result's first column."""
+    return [_BUCKET.decode(row[0] or b"") for row in result.rows]
+
+
+def objects_in(result: RawResult, column: int = 0) -> list[StoredObject]:
+    """Return the objects of one column; nulls are left out."""
+    return [_OBJECT.decode(row[column] or b"") for row in result.rows if row[column] is not None]
+
+
+def current_in(result: RawResult) -> Current | None:
+    """Return what `queries.lock` found."""
+    return _CURRENT.decode(result.rows[0][0] or b"") if result.rows else None
+
+
+def texts_in(result: RawResult, column: int = 0) -> list[str]:
+    """Return the texts of one column; nulls are left out."""
+    return [value.decode() for row in result.rows if (value := row[column]) is not None]
+
+
+@contextmanager
+def policies_speak(what: str) -> Iterator[None]:
+    """Turn the refusal of a policy into 403 `policy_denied`; `what` says what was tried."""
+    try:
+        yield
+    except DatabaseFault as fault:
+        if fault.sqlstate != "42501":
+            raise
+        raise PolicyDenied(f"a policy refuses to {what}") from fault

@@ -1,0 +1,27 @@
+"""The background service that removes what nothing refers to (contract storage.md §4.11)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reactor_kernel.api import ReactorError, StopSignal
+from reactor_storage.backends.contract import BackendFailed
+
+if TYPE_CHECKING:
+    from reactor_storage.assembly import Assembly
+
+
+def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
+    """Sweep once every `[storage] sweep_every_secs` until told to stop; a sweep that fails is logged and tried again."""
+    log = parts.ctx.log
+    while not stop.wait(parts.config.sweep_every_secs):
+        try:
+            swept = parts.remains.sweep()
+        except (BackendFailed, ReactorError) as error:
+            log.warning("the sweep of storage ended early: %s", error)
+            continue
+        if swept.unreferenced or swept.unknown or swept.staged:
+            log.info(
+                "swept %d contents nothing referred to, %d that no row knew, %d of uploads that ended",
+                swept.unreferenced, swept.unknown, swept.staged,
+            )  # fmt: skip

@@ -1,0 +1,162 @@
+"""A booted kernel with storage and a plugin that believes who a test says it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reactor_kernel.api import (
+    KERNEL_API,
+    Allow,
+    DbRole,
+    Identity,
+    IdentityKind,
+    InvalidCredential,
+    PluginInfo,
+    hookimpl,
+    uuid7,
+)
+
+SECRET = "a secret that signs URLs"
+
+
+class TrustingAuth:
+    """Takes the bearer token as JSON of the identity."""
+
+    info = PluginInfo(name="auth", version="1.0.0", api=KERNEL_API, summary="believes everyone")
+
+    @hookimpl
+    def reactor_identify(self, ctx: Any, request: Any) -> Identity | None:
+        header = request.get_header("Authorization")
+        if header is None or not header.startswith("Bearer {"):
+            return None
+        try:
+            found = json.loads(header.removeprefix("Bearer "))
+        except ValueError as error:
+            raise InvalidCredential("that is no identity") from error
+        return Identity(
+            kind=IdentityKind.USER,
+            subject=f"user_{found['user_id']}",
+            db_role=DbRole.AUTHENTICATED,
+            user_id=found["user_id"],
+            org_id=found["org_id"],
+            permissions=frozenset(found["permissions"]),
+        )
+
+    @hookimpl
+    def reactor_authorize(self, ctx: Any, identity: Identity, action: str, target: object) -> Allow | None:
+        return Allow() if identity.may(action) else None
+
+
+class Member:
+    """A user in an organisation, with an HTTP client."""
+
+    def __init__(self, client: Any, org_id: str | None = None, permissions: tuple[str, ...] = ("*",)) -> None:
+        self.client = client
+        self.permissions = permissions
+        self.user_id, self.org_id = str(uuid7()), org_id or str(uuid7())
+
+    @property
+    def headers(self) -> dict[str, str]:
+        facts = {"user_id": self.user_id, "org_id": self.org_id, "permissions": self.permissions}
+        return {"Authorization": f"Bearer {json.dumps(facts)}"}
+
+    def colleague(self, *permissions: str) -> Member:
+        return Member(self.client, self.org_id, permissions)
+
+    def call(self, method: str, path: str, *, body: Any = None, **headers: str) -> Any:
+        sent = self.headers | {name.replace("_", "-"): text for name, text in headers.items()}
+        content = body
+        if body is not None and not isinstance(body, (bytes, str)) and not hasattr(body, "__next__"):
+            content = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        return self.client.request(method, f"/storage/v1/{path}", content=content, headers=sent)
+
+    def bucket(self, name: str = "docs", **fields: Any) -> dict[str, Any]:
+        answer = self.call("POST", "buckets", body={"name": name, **fields})
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def put(self, path: str, body: bytes = b"content", **headers: str) -> Any:
+        answer = self.call("PUT", f"object/{path}", body=body, **headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.call("GET", f"object/{path}", **headers)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def boot(kernel_factory: Any, root: Path) -> Callable[..., Any]:
+    from reactor_storage.plugin import StoragePlugin
+
+    def make(**config: Any) -> Any:
+        section = {"signing_secret": SECRET, "fs_base_path": "files", **config}
+        return kernel_factory(TrustingAuth, StoragePlugin, config={"storage": section}, root=root)
+
+    return make
+
+
+@pytest.fixture
+def kernel(boot: Callable[..., Any]) -> Any:
+    return boot()
+
+
+@pytest.fixture
+def files(kernel: Any, root: Path) -> Callable[[], list[str]]:
+    """List every file under the backend's root, and fail where one lies outside of blobs/."""
+
+    def listed() -> list[str]:
+        return sorted(str(path.relative_to(root / "files")) for path in (root / "files").rglob("*") if path.is_file())
+
+    return listed
+
+
+@pytest.fixture
+def sql(kernel: Any) -> Callable[..., list[tuple[str | None, ...]]]:
+    from reactor_kernel.api import Statement
+
+    def run(text: str, *params: str) -> list[tuple[str | None, ...]]:
+        (result,) = kernel.database.run(None, [Statement(text, params)])
+        return [tuple(None if value is None else value.decode() for value in row) for row in result.rows]
+
+    return run
+
+
+@pytest.fixture
+def ann(client: Any) -> Member:
+    return Member(client)
+
+
+@pytest.fixture
+def bob(client: Any) -> Member:
+    """Somebody of another organisation."""
+    return Member(client)
+
+
+@pytest.fixture
+def wire(boot: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Boot with other configuration: `wire(max_upload_size=2)` returns a client."""
+    opened: list[Any] = []
+
+    def make(**config: Any) -> Any:
+        transport = httpx.WSGITransport(app=boot(**config).app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+        opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
