@@ -80,10 +80,14 @@ def test_the_types_of_the_guide_are_made_and_used_as_printed(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "interface Database" in (reactor_tool.directory / "src" / "database.types.ts").read_text()
-    lines = done.stdout.splitlines()
-    printed = [line for line in lines if not line.startswith("{")]
-    assert printed == ["typed"]
-    answers = [json.loads(line)["data"] for line in lines if line.startswith("{")]
+    # The tool writes one document for each command; between them is what the program printed.
+    answers, rest = [], done.stdout.strip()
+    assert "\ntyped\n" in rest
+    rest = rest.replace("\ntyped\n", "\n", 1)
+    while rest:
+        document, end = json.JSONDecoder().raw_decode(rest)
+        answers.append(document["data"])
+        rest = rest[end:].strip()
     assert answers[2] == ["todos"]
     assert answers[3]["name"] == "todos"
     assert answers[4]["rows"] == [["typed"]]

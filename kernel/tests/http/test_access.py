@@ -27,6 +27,7 @@ MOUNTS = [
     Mount("/shop/v1/permitted", Who(), access=Access.USER, permission="shop:read"),
     Mount("/shop/v1/forbidden", Who(), access=Access.USER, permission="shop:burn"),
     Mount("/shop/v1/admin", Who(), access=Access.ADMIN),
+    Mount("/shop/v1/either", Who(), access=Access.ADMIN_OR_SERVICE),
     Mount("/shop/v1/internal", Who(), access=Access.INTERNAL),
     Mount("/shop/v1/operator", Who(), access=Access.OPERATOR, permission="ops:read"),
 ]
@@ -37,6 +38,7 @@ TABLE = {
     "permitted": (401, 401, 200, 403, 403, 403, 401),
     "forbidden": (401, 401, 403, 403, 403, 403, 401),
     "admin": (401, 401, 401, 401, 401, 401, 200),
+    "either": (401, 401, 401, 401, 200, 401, 200),
     "internal": (401, 401, 403, 403, 200, 403, 401),
     "operator": (401, 401, 403, 401, 401, 200, 401),
 }

@@ -128,7 +128,9 @@ def test_prefixes_that_only_begin_alike_live_together(parts: Callable[..., Any])
 
 
 def test_a_mount_without_access_cannot_be_made() -> None:
-    with pytest.raises(TypeError, match="access must be one of PUBLIC, USER, ADMIN, INTERNAL, OPERATOR"):
+    with pytest.raises(
+        TypeError, match="access must be one of PUBLIC, USER, ADMIN, ADMIN_OR_SERVICE, INTERNAL, OPERATOR"
+    ):
         Mount("/shop/v1/x", Get(), access=None)  # type: ignore[arg-type]
 
 

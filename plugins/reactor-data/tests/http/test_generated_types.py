@@ -265,6 +265,56 @@ def test_the_python_module_runs(module: Callable[[str], str], tmp_path: Path) ->
     assert literal == ["id", "org_id", "name"]
 
 
+TABLES = ("class", "a b", "a_b", "a-b", "1st", "Öl", "None", "rpc", "row", 'a"b', "a'b\\c", "answer", "$x", "_y")
+COLUMNS = ("def", "__x", "é", 'a"b', "new\nline", "self", "None", "plain", "a\\b", "a'b")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def test_names_that_are_none_of_a_language_are_still_named(
+    served: Callable[..., Any], npm: Callable[..., Path], tmp_path: Path
+) -> None:
+    from reactor_kernel.testing.project import ADMIN_TOKEN
+
+    columns = ", ".join(f"{_quoted(name)} text" for name in COLUMNS)
+    made = [f"create table {_quoted(name)} ({columns});" for name in TABLES]
+    made += ["create type literal as enum ('a''b', 'c\\d', E'e\\nf', '');", "create type nil as enum ();"]
+    made += ["create table uses (a literal, b nil);", "create domain many as literal[];", "create table more (a many);"]
+    made += ['create function "class"("class" int, "a b" text) returns int language sql as $$ select 1 $$;']
+    made += ['create function "def"() returns "row" language sql as $$ select null::"row" $$;']
+    client = served("\n".join(made)).client
+    found = {
+        language: client.get(
+            f"/data/v1/_admin/types/{language}", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        ).text
+        for language in ("python", "typescript")
+    }
+    (tmp_path / "database_types.py").write_text(found["python"], encoding="utf-8")
+    script = """
+import json, database_types as d
+database = d.Database(d.SyncPostgrestClient("http://127.0.0.1:1"))
+tables = [table._name for table in vars(database.public).values() if isinstance(table, d.View)]
+print(json.dumps([sorted(tables), d.RowColumn.__args__, d.Literal2.__args__]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    names, columns_found, labels = json.loads(done.stdout)
+    assert set(TABLES) < set(names)
+    assert len(names) == len(set(names))
+    assert columns_found == list(COLUMNS)
+    assert labels == ["a'b", "c\\d", "e\nf", ""]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "database_types.py"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    assert checked.returncode == 0, checked.stdout
+    (tmp_path / "database.types.ts").write_text(found["typescript"], encoding="utf-8")
+    modules = npm("typescript@5.9.3", "@supabase/postgrest-js@2.109.0")
+    compiler = ["node", str(modules / "typescript" / "bin" / "tsc"), "--noEmit", "--strict", "database.types.ts"]
+    compiled = subprocess.run(compiler, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    assert compiled.returncode == 0, compiled.stdout
+
+
 RIGHT_TYPESCRIPT = """
 import { PostgrestClient } from "@supabase/postgrest-js";
 import type { Database } from "./database.types.js";
