@@ -36,7 +36,7 @@ CONSTRAINTS = str(ROOT / "constraints.txt")
 OWN_SESSIONS = ["--ignore=tests/docs", "--ignore=tests/boot"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 
-nox.options.sessions = ["lint", "types", "kernel", "plugin", "external", "compose", "docs", "budget"]
+nox.options.sessions = ["lint", "types", "kernel", "plugin", "compose", "docs", "budget"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 nox.options.default_venv_backend = "virtualenv"
