@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from reactor_kernel.api import Database, uuid7
+from reactor_kernel.api import Database, Tx, uuid7
 from reactor_storage import queries as storage_queries
 from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend, BlobMissing, ContentTooLong, Staged
@@ -17,6 +17,7 @@ from reactor_storage.errors import ObjectTooLarge
 from reactor_storage.keys import object_key
 from reactor_storage.model import Bucket, NewObject, StoredObject
 from reactor_storage.remains import Remains
+from reactor_storage.rows import texts_in
 from reactor_storage.rules import Rule
 from reactor_storage.s3 import queries
 from reactor_storage.s3.faults import S3Error
@@ -118,36 +119,41 @@ class MultipartUploads:
             if check is not None:
                 check(staged)
             with self._db.begin() as tx:
-                place = (upload.id, upload.org_id, upload.bucket, upload.key)
-                (held,) = tx.run([queries.upload(*place, hold=True)])
-                if not held.rows:
-                    raise no_such_upload()
-                etag = f'"{staged.sha256}"'
-                _, noted = tx.run(
-                    [
-                        storage_queries.hold_blob(staged.locator, staged.size, staged.sha256),
-                        queries.upsert_part(upload.id, number, staged.locator, etag, staged.size),
-                    ]
-                )
+                self._hold(tx, upload)
+                tx.run([storage_queries.hold_blob(staged.locator, staged.size, staged.sha256)])
+                part, left = self._note(tx, upload, number, staged.locator, f'"{staged.sha256}"', staged.size)
                 self._backend.keep(staged)
         except BaseException:
             self._backend.discard(staged)
             raise
-        self._release(noted.rows[0][1])
-        return _PART.decode(noted.rows[0][0] or b"")
+        self._remains.release(left)
+        return part
 
     def copy_part(self, upload: Upload, number: int, source: StoredObject) -> Part:
         """Take the whole content of an object as a part, without moving a byte. Raises BlobMissing."""
         with self._db.begin() as tx:
-            (held,) = tx.run([queries.upload(upload.id, upload.org_id, upload.bucket, upload.key, hold=True)])
-            if not held.rows:
-                raise no_such_upload()
+            self._hold(tx, upload)
             (there,) = tx.run([storage_queries.touch_blob(source.locator)])
             if not there.rows:
                 raise BlobMissing(source.locator)
-            (noted,) = tx.run([queries.upsert_part(upload.id, number, source.locator, source.etag, source.size)])
-        self._release(noted.rows[0][1])
-        return _PART.decode(noted.rows[0][0] or b"")
+            part, left = self._note(tx, upload, number, source.locator, source.etag, source.size)
+        self._remains.release(left)
+        return part
+
+    @staticmethod
+    def _hold(tx: Tx, upload: Upload) -> None:
+        """Keep an upload from ending before the transaction does. Raises S3Error where it has ended."""
+        (held,) = tx.run([queries.upload(upload.id, upload.org_id, upload.bucket, upload.key, hold=True)])
+        if not held.rows:
+            raise no_such_upload()
+
+    @staticmethod
+    def _note(tx: Tx, upload: Upload, number: int, locator: str, etag: str, size: int) -> tuple[Part, list[str]]:
+        """Note a part; return it, and the locator of the one that it replaces."""
+        was, noted = tx.run(
+            [queries.hold_part(upload.id, number), queries.upsert_part(upload.id, number, locator, etag, size)]
+        )
+        return _PART.decode(noted.rows[0][0] or b""), texts_in(was)
 
     def parts(self, upload: Upload, after: int = 0, most: int = MAX_PART) -> list[Part]:
         """Return its parts behind a number, in their order."""
@@ -190,8 +196,8 @@ class MultipartUploads:
                 org_id=upload.org_id, details={"upload_id": upload.id, "kind": "s3"},
             ),
         ]  # fmt: skip
-        dropped = self._db.run(None, statements)[0]
-        self._release(*(row[0] for row in dropped.rows))
+        dropped, *_ = self._db.run(None, statements)
+        self._remains.release(texts_in(dropped))
 
     def listed(
         self, caller: Caller, bucket_ref: str, prefix: str, key_marker: str, id_marker: str | None, most: int
@@ -206,9 +212,6 @@ class MultipartUploads:
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "write")
         return bucket
-
-    def _release(self, *locators: bytes | None) -> None:
-        self._remains.release([one.decode() for one in locators if one is not None])
 
 
 def no_such_upload() -> S3Error:

@@ -120,15 +120,22 @@ def uploads(org_id: str, bucket: str, prefix: str, key_marker: str, id_marker: s
     )
 
 
-def upsert_part(upload_id: str, number: int, locator: str, etag: str, size: int) -> Statement:
-    """Note a part in place of one of the same number; returns it, and the locator that the one before had."""
+def hold_part(upload_id: str, number: int) -> Statement:
+    """Hold a part until the end of the transaction; returns its locator."""
     return Statement(
-        f"""with was as (
-            select locator from _reactor_storage.multipart_parts where upload_id = $1 and part_number = $2 for update),
-          p as (insert into _reactor_storage.multipart_parts (upload_id, part_number, locator, etag, size)
+        """select locator from _reactor_storage.multipart_parts where upload_id = $1 and part_number = $2 for update""",
+        (upload_id, str(number)),
+        as_owner=True,
+    )
+
+
+def upsert_part(upload_id: str, number: int, locator: str, etag: str, size: int) -> Statement:
+    """Note a part in place of one of the same number; returns it."""
+    return Statement(
+        f"""with p as (insert into _reactor_storage.multipart_parts (upload_id, part_number, locator, etag, size)
             values ($1, $2, $3, $4, $5) on conflict (upload_id, part_number) do update
             set locator = excluded.locator, etag = excluded.etag, size = excluded.size, uploaded_at = now() returning *)
-          select {_PART}, (select locator from was) from p""",
+          select {_PART} from p""",
         (upload_id, str(number), locator, etag, str(size)),
         as_owner=True,
     )

@@ -72,7 +72,6 @@ class S3Request:
     payload: Payload
     resource: str
     region: str
-    
 
     @property
     def bucket_name(self) -> str:
