@@ -113,7 +113,9 @@ def test_a_day_with_aws_cli(aws, folder, tmp_path):
     assert "AccessDenied" not in refused
     url = aws("s3", "presign", "s3://docs/moved.txt").strip()
     assert httpx.get(url).text == "Hello"
-    assert "NoSuchKey" in aws("s3api", "get-object", "--bucket", "docs", "--key", "none", str(tmp_path / "x"), fails=True)
+    assert "NoSuchKey" in aws(
+        "s3api", "get-object", "--bucket", "docs", "--key", "none", str(tmp_path / "x"), fails=True
+    )
     assert "BucketNotEmpty" in aws("s3", "rb", "s3://docs", fails=True)
     aws("s3", "rm", "s3://docs", "--recursive")
     aws("s3", "rb", "s3://docs")
