@@ -11,7 +11,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from reactor_storage.s3 import signature
 from reactor_storage.s3.chunked import ChunkedBody, ChunkSigner
 from reactor_storage.s3.faults import S3Error
@@ -137,7 +136,7 @@ def test_unsigned_chunks_with_a_trailer(length, fits):
         assert b"".join(body.chunks()) == b"Hello"
         assert body.trailer == {"x-amz-checksum-crc32": "99GJgg=="}
     else:
-        with pytest.raises(S3Error, match="of the|more than the"):
+        with pytest.raises(S3Error, match=r"of the|more than the"):
             list(body.chunks())
 
 
@@ -183,17 +182,22 @@ def test_signatures_are_those_of_botocore(key, query, value):
     assert signature.signature(signature.signing_key(SECRET, claim), claim, request) == claim.signature
 
 
+_REST = "SignedHeaders=host,Signature=" + "0" * 64
 MALFORMED = [
     ("AWS4-HMAC-SHA256", "AuthorizationHeaderMalformed"),
     ("AWS KEY:c2lnbmF0dXJl", "InvalidRequest"),
     ("Bearer x", "InvalidRequest"),
     ("AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request,SignedHeaders=host", "AuthorizationHeaderMalformed"),
-    ("AWS4-HMAC-SHA256 Credential=a/b,SignedHeaders=host,Signature=" + "0" * 64, "AuthorizationHeaderMalformed"),
-    ("AWS4-HMAC-SHA256 Credential=a/20130524/r/ec2/aws4_request,SignedHeaders=host,Signature=" + "0" * 64, "AuthorizationHeaderMalformed"),
-    ("AWS4-HMAC-SHA256 Credential=a/20130525/r/s3/aws4_request,SignedHeaders=host,Signature=" + "0" * 64, "AuthorizationHeaderMalformed"),
-    ("AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request,SignedHeaders=z;host,Signature=" + "0" * 64, "AuthorizationHeaderMalformed"),
-    ("AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request,SignedHeaders=host,Signature=x", "SignatureDoesNotMatch"),
-]  # fmt: skip
+    (f"AWS4-HMAC-SHA256 Credential=a/b,{_REST}", "AuthorizationHeaderMalformed"),
+    (f"AWS4-HMAC-SHA256 Credential=a/20130524/r/ec2/aws4_request,{_REST}", "AuthorizationHeaderMalformed"),
+    (f"AWS4-HMAC-SHA256 Credential=a/20130525/r/s3/aws4_request,{_REST}", "AuthorizationHeaderMalformed"),
+    (f"AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request,{_REST},{_REST}", "AuthorizationHeaderMalformed"),
+    (
+        f"AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request,{_REST.replace('host', 'z;host')}",
+        "AuthorizationHeaderMalformed",
+    ),
+    (f"AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request,{_REST[:-1]}", "SignatureDoesNotMatch"),
+]
 
 
 @pytest.mark.parametrize(("header", "code"), MALFORMED)
