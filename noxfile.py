@@ -14,7 +14,10 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/plugins/*/pyprojec
 # What a plugin's own tests need beside the kernel; a plugin never imports another, but may require one to boot.
 REQUIRES = {"reactor-data": ["reactor-auth"], "reactor-storage": ["reactor-auth"]}
 CONFORMANCE = "reactor-plugin-conformance"
-TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist", "aiosmtpd", "schemathesis", "storage3"]
+TEST_TOOLS = [
+    "pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist", "aiosmtpd", "schemathesis", "storage3",
+    "boto3", "awscrt", "awscli",
+]  # fmt: skip
 # Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
 WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
 # Files stay whole, since their tests share servers and databases.

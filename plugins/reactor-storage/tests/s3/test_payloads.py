@@ -9,6 +9,7 @@ import zlib
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+
 from reactor_storage.s3 import signature
 
 from .conftest import BASE, error, escaped, refused

@@ -11,6 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from reactor_storage.s3 import signature
 from reactor_storage.s3.chunked import ChunkedBody, ChunkSigner
 from reactor_storage.s3.faults import S3Error

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from reactor_kernel.api import Database, Tx, uuid7
+from reactor_kernel.api import Database, Statement, Tx, uuid7
 from reactor_storage import queries as storage_queries
 from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend, BlobMissing, ContentTooLong, Staged
@@ -183,19 +183,14 @@ class MultipartUploads:
             raise no_such_upload() from None
         new = NewObject(upload.content_type, upload.cache_control, upload.metadata)
         stored, _ = self._writer.adopt(
-            caller, bucket, upload.key, staged, new, rule, with_it=queries.end_upload(upload.id)
-        )
+            caller, bucket, upload.key, staged, new, rule,
+            with_it=[*queries.end_upload(upload.id), _audit("multipart.complete", caller, upload)],
+        )  # fmt: skip
         return bucket, stored
 
     def abort(self, caller: Caller, upload: Upload) -> None:
         """End an upload and drop its parts."""
-        statements = [
-            *queries.end_upload(upload.id),
-            storage_queries.audit(
-                "multipart.abort", caller.identity, caller.request_id, bucket=upload.bucket, key=upload.key,
-                org_id=upload.org_id, details={"upload_id": upload.id, "kind": "s3"},
-            ),
-        ]  # fmt: skip
+        statements = [*queries.end_upload(upload.id), _audit("multipart.abort", caller, upload)]
         dropped, *_ = self._db.run(None, statements)
         self._remains.release(texts_in(dropped))
 
@@ -212,6 +207,13 @@ class MultipartUploads:
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "write")
         return bucket
+
+
+def _audit(event: str, caller: Caller, upload: Upload) -> Statement:
+    return storage_queries.audit(
+        event, caller.identity, caller.request_id, bucket=upload.bucket, key=upload.key, org_id=upload.org_id,
+        details={"upload_id": upload.id, "kind": "s3"},
+    )  # fmt: skip
 
 
 def no_such_upload() -> S3Error:

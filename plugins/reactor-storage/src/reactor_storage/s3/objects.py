@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -155,6 +156,4 @@ def say_sums(resp: falcon.Response, payload: Payload) -> None:
 
 def sha256_in_base64(found: StoredObject) -> str:
     """Return an object's SHA-256 as S3 writes checksums."""
-    import base64
-
     return base64.b64encode(bytes.fromhex(found.etag.strip('"'))).decode()

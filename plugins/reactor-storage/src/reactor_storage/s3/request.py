@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,10 @@ class Headers:
     def __call__(self, name: str) -> str | None:
         """Return a header's value."""
         name = name.replace("-", "_").upper()
-        value = self._environ.get(name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}")
-        return value if isinstance(value, str) and (value or name.startswith("HTTP_")) else value or None
+        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            # Engines may set these to "" for what was not sent.
+            return self._environ.get(name) or None
+        return self._environ.get(f"HTTP_{name}")
 
     def names(self, prefix: str) -> list[str]:
         """Return the names that begin with a prefix, sorted."""
@@ -48,8 +51,6 @@ class Payload:
 
     def document(self) -> bytes:
         """Return a small body, checked. Raises S3Error, ChecksumMismatch."""
-        import hashlib
-
         body = bytearray()
         for chunk in self.stream():
             body += chunk
