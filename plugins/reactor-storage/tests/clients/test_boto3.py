@@ -15,6 +15,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from reactor_kernel.testing.server import live
+
 from ..conftest import Member
 
 MIB = 1024 * 1024
@@ -268,3 +270,12 @@ def test_keys_end(live_server, ann):
     assert refusal(s3.list_buckets) == (403, "InvalidAccessKeyId")
     listed = ann.call("GET", "s3-credentials").json()["credentials"]
     assert [one["access_key_id"] for one in listed] == [ending["access_key_id"]]
+
+
+def test_a_body_over_the_limit_of_a_request(boot):
+    with live(boot(max_upload_size=MIB)) as server, httpx.Client(base_url=server.url) as wire:
+        ann = Member(wire)
+        s3 = client_of(server, ann.s3_key())
+        s3.create_bucket(Bucket="docs")
+        s3.put_object(Bucket="docs", Key="a", Body=bytes(MIB))
+        assert refusal(s3.put_object, Bucket="docs", Key="b", Body=bytes(MIB + 1))[0] == 413

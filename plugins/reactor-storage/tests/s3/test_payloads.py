@@ -131,6 +131,19 @@ def test_checksums_of_headers(s3, files):
     assert len(files()) == 1
 
 
+def test_checksums_whose_library_is_not_installed(s3, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "awscrt", None)
+    for name in ("crc32c", "crc64nvme"):
+        value = base64.b64encode(bytes(4 if name == "crc32c" else 8)).decode()
+        assert error(s3.call("PUT", "docs/a", b"x", **{f"x_amz_checksum_{name}": value})) == (
+            501, "NotImplemented",
+            f"checksums of {name} are checked with awscrt, which is not installed: pip install 'reactor-storage[s3]'",
+        )  # fmt: skip
+    assert refused(s3.call("GET", "docs/a")) == (404, "NoSuchKey")
+
+
 NO_DOCUMENTS = [
     b"", b"x", b"<Delete>", b"<Other/>", b"<Delete/>", b"<Delete><Object/></Delete>", b"\xff\xfe<Delete/>",
     b'<!DOCTYPE Delete [<!ENTITY a "b">]><Delete><Object><Key>&a;</Key></Object></Delete>',
