@@ -12,7 +12,6 @@ from reactor_storage.s3.credentials import S3Credentials
 from reactor_storage.s3.endpoint import S3Resource
 from reactor_storage.s3.gate import Gate
 from reactor_storage.s3.listing import ListingOperations
-from reactor_storage.s3.multipart import MultipartUploads
 from reactor_storage.s3.objects import ObjectOperations
 from reactor_storage.s3.parts import PartOperations
 
@@ -34,17 +33,13 @@ def mounts(parts: Assembly) -> Iterable[Mount]:
     keys = S3CredentialsResource(credentials)
     yield Mount("/storage/v1/s3-credentials", keys, access=Access.USER)
     yield Mount("/storage/v1/s3-credentials/{id}", keys, access=Access.USER, suffix="one")
-    uploads = MultipartUploads(
-        ctx.db, parts.buckets, parts.writer, parts.backend, parts.remains,
-        life=config.upload_expiry_secs, part_limit=config.max_upload_size,
-    )  # fmt: skip
     objects = ObjectOperations(parts.buckets, parts.reader, parts.writer)
     endpoint = S3Resource(
         Gate(credentials, ctx.clock, region=config.s3_api_region, host=config.s3_api_host),
         BucketOperations(parts.buckets),
         objects,
         ListingOperations(ctx.db, parts.buckets, parts.reader, parts.writer),
-        PartOperations(uploads, objects, parts.reader),
+        PartOperations(parts.multipart("s3"), objects, parts.reader),
         ctx.log,
     )
     for path in ("", "/", "/{rest:path}"):

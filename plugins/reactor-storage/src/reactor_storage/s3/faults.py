@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from reactor_kernel.api import DatabaseFault, ReactorError
+from reactor_storage.errors import PartsOutOfOrder
 
 _STATUS = {
     "AccessDenied": 403,
     "AuthorizationHeaderMalformed": 400,
     "AuthorizationQueryParametersError": 400,
     "BadDigest": 400,
-    "EntityTooSmall": 400,
     "IncompleteBody": 400,
     "InvalidAccessKeyId": 403,
     "InvalidArgument": 400,
     "InvalidLocationConstraint": 400,
     "InvalidPart": 400,
-    "InvalidPartOrder": 400,
     "InvalidRequest": 400,
     "InvalidURI": 400,
     "MalformedXML": 400,
     "MethodNotAllowed": 405,
     "MissingContentLength": 411,
-    "NoSuchUpload": 404,
     "NoSuchVersion": 404,
     "NotImplemented": 501,
     "PreconditionFailed": 412,
@@ -75,6 +73,8 @@ def in_s3_words(error: ReactorError, status: int) -> tuple[str, int, str]:
     if isinstance(error, DatabaseFault):
         # Nobody mapped it, so what it says is for the log alone.
         return "InternalError", 500, "something went wrong on the server"
+    if isinstance(error, PartsOutOfOrder):
+        return "InvalidPartOrder", status, error.message
     code, other = _NAMES.get(error.error_code, ("InternalError" if status >= 500 else "InvalidRequest", None))
     hint = f" {error.error_hint}" if error.error_hint else ""
     return code, other or status, f"{error.message.rstrip('.')}.{hint}" if hint else error.message

@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from reactor_storage.http.conditions import writing_rule
+from reactor_storage.multipart import MAX_PART, MultipartUploads, Upload
 from reactor_storage.reading import Reader
 from reactor_storage.s3 import xml
 from reactor_storage.s3.buckets import say
 from reactor_storage.s3.faults import S3Error
 from reactor_storage.s3.headers import conditions, described
 from reactor_storage.s3.listing import encoder
-from reactor_storage.s3.multipart import MAX_PART, MultipartUploads, Upload
 from reactor_storage.s3.objects import ObjectOperations, say_sums
 from reactor_storage.s3.request import S3Request
 
