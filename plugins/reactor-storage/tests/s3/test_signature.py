@@ -9,7 +9,7 @@ import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reactor_storage.s3 import signature
@@ -149,7 +149,7 @@ def test_a_trailer_that_is_announced_must_come():
 _TEXT = st.text(st.characters(min_codepoint=33, blacklist_categories=["Cs"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     key=_TEXT,
     query=st.dictionaries(_TEXT, _TEXT, max_size=4),
