@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import nox
@@ -14,18 +15,12 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/plugins/*/pyprojec
 # What a plugin's own tests need beside the kernel; a plugin never imports another, but may require one to boot.
 REQUIRES = {"reactor-data": ["reactor-auth"], "reactor-storage": ["reactor-auth"]}
 CONFORMANCE = "reactor-plugin-conformance"
-TEST_TOOLS = [
-    "pytest",
-    "hypothesis",
-    "httpx",
-    "pytest-timeout",
-    "pytest-xdist",
-    "aiosmtpd",
-    "schemathesis",
-    "storage3",
-    "postgrest",
-    "mypy",
-]
+TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist", "aiosmtpd", "schemathesis"]
+# Clients made by others that a plugin must serve unchanged, and what checks the types generated for one of them.
+CLIENTS = {
+    "reactor-data": ["postgrest", "mypy"],
+    "reactor-storage": ["storage3", "boto3", "awscrt", "awscli"],
+}
 # Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
 WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
 # Files stay whole, since their tests share servers and databases.
@@ -63,14 +58,15 @@ def wheels(session: nox.Session, *folders: Path) -> list[str]:
     return [str(_built[folder]) for folder in folders]
 
 
-def install(session: nox.Session, *folders: Path, extras: str = "") -> None:
+def install(session: nox.Session, *folders: Path, extras: str = "", clients: Iterable[str] = ()) -> None:
     """Install distributions as built wheels, so that a file missing from a wheel fails the tests."""
     built = wheels(session, *folders)
     if any(Path(session.virtualenv.location).glob("lib/python*/site-packages/reactor_*")):
         # The version does not change between two runs, so pip would keep what an earlier run installed.
         session.install("--force-reinstall", "--no-deps", *built)
+    tools = [*TEST_TOOLS, *(tool for name in clients for tool in CLIENTS.get(name, ()))]
     session.install(
-        "-c", CONSTRAINTS, *TEST_TOOLS, *(f"{wheel}{extras if 'reactor_kernel' in wheel else ''}" for wheel in built)
+        "-c", CONSTRAINTS, *tools, *(f"{wheel}{extras if 'reactor_kernel' in wheel else ''}" for wheel in built)
     )
 
 
@@ -111,14 +107,15 @@ def plugin(session: nox.Session, name: str) -> None:
         ROOT / "kernel",
         *(ROOT / "plugins" / n for n in dict.fromkeys([CONFORMANCE, *REQUIRES.get(name, []), name])),
     ]
-    install(session, *folders)
+    install(session, *folders, clients=[name])
     pytest(session, f"plugins/{name}/tests")
 
 
 @nox.session
 def external(session: nox.Session) -> None:
     """What touches the database once more, on a Postgres 15 of the machine's own instead of the embedded one."""
-    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES, extras="[granian]")
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
+    install(session, *folders, extras="[granian]", clients=PLUGINS)
     runner = str(ROOT / ".ci" / "with-postgres-15")
     composed = ["tests", *(str(folder / "tests") for folder in EXAMPLES)]
     for folders in (*([f"plugins/{name}/tests"] for name in PLUGINS), composed):
@@ -136,7 +133,8 @@ def compose(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def matrix(session: nox.Session) -> None:
     """The kernel's and each plugin's quick tests on one Python."""
-    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), extras="[granian]")
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS)]
+    install(session, *folders, extras="[granian]", clients=PLUGINS)
     quick = [ROOT / "kernel" / "tests", *(ROOT / "plugins" / name / "tests" for name in PLUGINS)]
     for tests in quick:
         unit = tests / "unit"
@@ -146,7 +144,8 @@ def matrix(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The generated reference is current and every example in the documents runs."""
-    install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES)
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
+    install(session, *folders, clients=PLUGINS)
     session.run("python", "docs/generate_hooks.py", "--check")
     pytest(session, "tests/docs", spread=False)
 

@@ -226,6 +226,12 @@ def test_a_client_that_goes_away_closes_the_response_iterator(start, engine, tmp
     assert eventually(lambda: mark.exists() and mark.read_text() == "closed")
 
 
+def test_who_expects_to_be_told_to_continue_with_nothing_is_answered(start, engine):
+    server = start("--engine", engine).until_up()
+    head = b"POST /upload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    assert raw(server, head).startswith(b"HTTP/1.1 200 ")
+
+
 def test_requests_on_one_connection_follow_each_other(start, engine):
     server = start("--engine", engine).until_up()
     answer = raw(

@@ -13,11 +13,14 @@ import pytest
 from reactor_kernel.api import (
     KERNEL_API,
     Allow,
+    AuthClient,
     DbRole,
+    Forbidden,
     Identity,
     IdentityKind,
     InvalidCredential,
     PluginInfo,
+    ServiceProvider,
     hookimpl,
     uuid7,
 )
@@ -26,9 +29,23 @@ SECRET = "a secret that signs URLs"
 
 
 class TrustingAuth:
-    """Takes the bearer token as JSON of the identity."""
+    """Takes the bearer token as JSON of the identity, and knows of each user what it last said of itself."""
 
     info = PluginInfo(name="auth", version="1.0.0", api=KERNEL_API, summary="believes everyone")
+
+    def __init__(self) -> None:
+        self.members: dict[tuple[str, str | None], Identity] = {}
+
+    @hookimpl
+    def reactor_services(self) -> Any:
+        yield ServiceProvider(AuthClient, lambda: self)
+
+    def identity_of(self, user_id: str, org: str | None = None) -> Identity:
+        """Be the part of `AuthClient` that is asked here; who holds no permission counts as no member."""
+        found = self.members[user_id, org]
+        if not found.permissions:
+            raise Forbidden("the user is no member of this organisation", code="not_org_member")
+        return found
 
     @hookimpl
     def reactor_identify(self, ctx: Any, request: Any) -> Identity | None:
@@ -39,7 +56,7 @@ class TrustingAuth:
             found = json.loads(header.removeprefix("Bearer "))
         except ValueError as error:
             raise InvalidCredential("that is no identity") from error
-        return Identity(
+        identity = Identity(
             kind=IdentityKind.USER,
             subject=f"user_{found['user_id']}",
             db_role=DbRole.AUTHENTICATED,
@@ -47,6 +64,8 @@ class TrustingAuth:
             org_id=found["org_id"],
             permissions=frozenset(found["permissions"]),
         )
+        self.members[found["user_id"], found["org_id"]] = identity
+        return identity
 
     @hookimpl
     def reactor_authorize(self, ctx: Any, identity: Identity, action: str, target: object) -> Allow | None:
@@ -79,6 +98,13 @@ class Member:
 
     def bucket(self, name: str = "docs", **fields: Any) -> dict[str, Any]:
         answer = self.call("POST", "buckets", body={"name": name, **fields})
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def s3_key(self, **fields: Any) -> dict[str, Any]:
+        """Make an S3 access key; returns it with its secret."""
+        answer = self.call("POST", "s3-credentials", body={"name": "a key", **fields})
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made

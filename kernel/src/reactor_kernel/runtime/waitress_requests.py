@@ -5,6 +5,7 @@ Waitress ships no types, hence the ignored `misc` on each subclass.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,9 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from reactor_kernel.runtime import refusal
 from reactor_kernel.runtime.refusal import LimitFor, Refusal
 
+# Waitress capitalizes names of headers, which mean the same in any case; but S3's clients hand on what follows `x-amz-meta-` as
+# it came.
+_USER_METADATA = re.compile(rb"(?<=\r\n)X-Amz-Meta-[^:\r\n]*")
 # A chunk-size line or a trailer is a few bytes; waitress itself would collect either without end.
 _MAX_CHUNK_CONTROL = 8192
 
@@ -70,7 +74,10 @@ class LimitedParser(HTTPRequestParser):  # type: ignore[misc]
         path = self.path
         if path.startswith("/"):
             path = "/" + path.lstrip("/")
-        if self.body_rcv is not None:
+        if self.body_rcv is None:
+            # Having said "continue", waitress would wait for a body that does not come (boto3 expects so for empty objects).
+            self.expect_continue = False
+        else:
             self.body_limit = self.limits.limit_for(self.command, refusal.read_path(path))
         # Waitress refuses a length equal to its maximum, and counts chunk framing as body; `received` counts
         # chunked bodies itself, so its own check must not come first.
@@ -126,6 +133,8 @@ class DrainingTask(WSGITask):  # type: ignore[misc]
         if self.channel.server.draining:
             self.set_close_on_finish()
         header: bytes = super().build_response_header()
+        if b"\r\nX-Amz-Meta-" in header:
+            header = _USER_METADATA.sub(lambda found: found.group().lower(), header)
         return header
 
     def write(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reactor_storage.buckets import Buckets
     from reactor_storage.grants import Grants
     from reactor_storage.listings import Listings
+    from reactor_storage.multipart import Kind, MultipartUploads
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
@@ -102,6 +103,16 @@ class Assembly:
         return Grants(
             self.ctx.db, self.buckets, self.reader, self.writer, signer, default_secs=config.signed_url_expiry_secs
         )
+
+    def multipart(self, kind: Kind) -> MultipartUploads:
+        """Uploads in parts, of one protocol."""
+        from reactor_storage.multipart import MultipartUploads
+
+        config = self.config
+        return MultipartUploads(
+            self.ctx.db, self.buckets, self.writer, self.backend, self.remains, kind=kind, life=config.upload_expiry_secs,
+            part_limit=config.max_upload_size,
+        )  # fmt: skip
 
     @cached_property
     def probes(self) -> StorageProbes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from reactor_kernel.api import Database, DatabaseFault, Unauthenticated
-from reactor_storage import queries
+from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound
 from reactor_storage.keys import bucket_name
@@ -120,11 +120,14 @@ class Buckets:
                 _only(texts_in(result), ref)
                 if kept.rows:
                     raise _not_empty(bucket, "earlier versions of objects")
+                # A bucket that is made again under this name must not inherit them.
+                parts, *_ = tx.run(multipart_queries.end_uploads_of_bucket(bucket.org_id, bucket.name))
                 tx.run([queries.audit("bucket.delete", caller.identity, caller.request_id, bucket=bucket.name)])
         except DatabaseFault as fault:
             if fault.sqlstate != "23503":
                 raise
             raise _not_empty(bucket, "objects") from fault
+        self._remains.release(texts_in(parts))
 
     def empty(self, caller: Caller, ref: str) -> None:
         """Remove all objects of a bucket, and what it kept of them."""

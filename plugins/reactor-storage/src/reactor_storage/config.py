@@ -25,6 +25,12 @@ class StorageConfig:
     s3_bucket: str | None = field(default=None, metadata={"doc": "the bucket of the backend s3"})
     s3_region: str | None = field(default=None, metadata={"doc": "its region; unset = as the AWS environment says"})
     s3_endpoint: str | None = field(default=None, metadata={"doc": "URL of another S3 than Amazon's; path style then"})
+    s3_api_region: str | None = field(
+        default=None, metadata={"doc": "the region that clients of the S3 endpoint must name; unset = any"}
+    )
+    s3_api_host: str | None = field(
+        default=None, metadata={"doc": "host below which {bucket}.{host} names a bucket of the S3 endpoint"}
+    )
     signed_url_expiry_secs: int = field(
         default=3600, metadata={"doc": "life of a signed URL that names none", "min": 1, "max": 604800}
     )

@@ -87,6 +87,28 @@ class MimeTypeNotAllowed(UnsupportedMediaType):
     code = "mime_type_not_allowed"
 
 
+class MultipartNotFound(NotFound):
+    """There is no such upload."""
+
+    code = "multipart_not_found"
+
+
+class InvalidPart(BadRequest):
+    """A part is not the one that was sent."""
+
+    code = "invalid_part"
+
+
+class PartsOutOfOrder(InvalidPart):
+    """The parts are not named in their order."""
+
+
+class PartTooSmall(BadRequest):
+    """A part that is not the last is too small."""
+
+    code = "part_too_small"
+
+
 class ChecksumMismatch(BadRequest):
     """The content differs from the checksum sent with it."""
 

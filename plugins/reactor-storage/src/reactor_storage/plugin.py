@@ -115,7 +115,7 @@ class StoragePlugin:
         Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
         is asked in `access.py` for each bucket.
         """
-        from reactor_storage.http import mounts_sdk
+        from reactor_storage.http import mounts_s3, mounts_sdk
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
@@ -141,6 +141,7 @@ class StoragePlugin:
             dialect=storage_dialect,
         )
         yield from mounts_sdk.mounts(parts)
+        yield from mounts_s3.mounts(parts)
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
 def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
     """Sweep once every `[storage] sweep_every_secs` until told to stop; a sweep that fails is logged and tried again."""
-    log = parts.ctx.log
+    log, uploads = parts.ctx.log, parts.multipart("multipart")
     while not stop.wait(parts.config.sweep_every_secs):
         try:
+            ended = uploads.sweep()
             swept = parts.remains.sweep()
         except (BackendFailed, ReactorError) as error:
             log.warning("the sweep of storage ended early: %s", error)
             continue
+        if ended:
+            log.info("%d uploads in parts were given up and are dropped", ended)
         if swept.unreferenced or swept.unknown or swept.staged:
             log.info(
                 "swept %d contents nothing referred to, %d that no row knew, %d of uploads that ended",

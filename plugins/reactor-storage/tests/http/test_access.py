@@ -190,7 +190,7 @@ def test_hostile_keys_reach_no_other_object(ann, bob, files, root, sql):
         answer = bob.call("PUT", f"object/{path}", body=b"of bob")
         assert answer.status_code in (200, 400, 404, 405, 413), (key, answer.text)
         got = bob.get(path)
-        assert (got.status_code, got.content) == (200, b"of bob") or got.status_code in (400, 404), (key, got.text)
+        assert (got.status_code, got.content) == (200, b"of bob") or got.status_code in (400, 404, 405), (key, got.text)
     assert ann.get("docs/a").content == b"of ann"
     assert sql("select count(*) from storage.objects where org_id = $1", ann.org_id) == [("1",)]
     assert len(files()) == 2

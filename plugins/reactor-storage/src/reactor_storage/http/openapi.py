@@ -28,10 +28,10 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
-    from reactor_storage.http.openapi_sdk import paths
+    from reactor_storage.http import openapi_s3, openapi_sdk
 
     fragment = _primary()
-    fragment["paths"] |= paths()
+    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths()
     return fragment
 
 

@@ -1,0 +1,124 @@
+"""The SQL of uploads in parts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reactor_kernel.api import Statement
+from reactor_storage.model import NewObject
+
+_UPLOAD = """json_build_object('id', u.id, 'bucket', u.bucket, 'key', u.key, 'org_id', u.org_id, 'content_type', u.content_type,
+  'cache_control', u.cache_control, 'metadata', u.metadata, 'created_by', u.created_by, 'created_at', u.created_at)"""
+_PART = """json_build_object('number', p.part_number, 'locator', p.locator, 'etag', p.etag, 'size', p.size,
+  'uploaded_at', p.uploaded_at)"""
+_OPEN = "u.expires_at > now()"
+
+
+def insert_upload(
+    kind: str, id: str, org_id: str, bucket: str, key: str, new: NewObject, user_id: str | None, seconds: int
+) -> Statement:
+    """Begin an upload."""
+    return Statement(
+        """insert into _reactor_storage.multipart_uploads
+            (id, kind, org_id, bucket, key, content_type, cache_control, metadata, created_by, expires_at)
+          values ($1, $10, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))""",
+        (
+            id, org_id, bucket, key, new.content_type, new.cache_control, msgspec.json.encode(new.metadata), user_id,
+            str(seconds), kind,
+        ),
+        as_owner=True,
+    )  # fmt: skip
+
+
+def upload(kind: str, id: str, org_id: str, bucket: str, key: str, *, hold: bool = False) -> Statement:
+    """Return an upload of an object that is still open; `hold` keeps it so until the transaction ends."""
+    return Statement(
+        f"""select {_UPLOAD} from _reactor_storage.multipart_uploads u
+          where u.id::text = $1 and u.org_id = $2 and u.bucket = $3 and u.key = $4 and u.kind = $5 and {_OPEN}
+          {"for share" if hold else ""}""",
+        (id, org_id, bucket, key, kind),
+        as_owner=True,
+    )
+
+
+def uploads(
+    kind: str, org_id: str, bucket: str, prefix: str, key_marker: str, id_marker: str | None, most: int
+) -> Statement:
+    """Return open uploads of a bucket in the order of their keys, behind a key, or behind an upload of that key."""
+    return Statement(
+        f"""select {_UPLOAD} from _reactor_storage.multipart_uploads u
+          where u.org_id = $1 and u.bucket = $2 and u.kind = $7 and {_OPEN} and starts_with(u.key, $3)
+            and (u.key > $4 or ($5::text is not null and u.key = $4 and u.id::text > $5))
+          order by u.key, u.id limit $6""",
+        (org_id, bucket, prefix, key_marker, id_marker, str(most), kind),
+        as_owner=True,
+    )
+
+
+def hold_part(upload_id: str, number: int) -> Statement:
+    """Hold a part until the end of the transaction; returns its locator."""
+    return Statement(
+        """select locator from _reactor_storage.multipart_parts where upload_id = $1 and part_number = $2 for update""",
+        (upload_id, str(number)),
+        as_owner=True,
+    )
+
+
+def upsert_part(upload_id: str, number: int, locator: str, etag: str, size: int) -> Statement:
+    """Note a part in place of one of the same number; returns it."""
+    return Statement(
+        f"""with p as (insert into _reactor_storage.multipart_parts (upload_id, part_number, locator, etag, size)
+            values ($1, $2, $3, $4, $5) on conflict (upload_id, part_number) do update
+            set locator = excluded.locator, etag = excluded.etag, size = excluded.size, uploaded_at = now() returning *)
+          select {_PART} from p""",
+        (upload_id, str(number), locator, etag, str(size)),
+        as_owner=True,
+    )
+
+
+def parts(upload_id: str, after: int, most: int) -> Statement:
+    """Return an upload's parts in their order."""
+    return Statement(
+        f"""select {_PART} from _reactor_storage.multipart_parts p where p.upload_id = $1 and p.part_number > $2
+          order by p.part_number limit $3""",
+        (upload_id, str(after), str(most)),
+        as_owner=True,
+    )
+
+
+def end_upload(upload_id: str) -> list[Statement]:
+    """Remove an upload and its parts; returns their locators."""
+    return [
+        Statement(
+            "delete from _reactor_storage.multipart_parts where upload_id = $1 returning locator",
+            (upload_id,),
+            as_owner=True,
+        ),
+        Statement("delete from _reactor_storage.multipart_uploads where id = $1", (upload_id,), as_owner=True),
+    ]
+
+
+def expired(most: int) -> Statement:
+    """Return the ids of uploads, of whatever kind, whose time is over."""
+    return Statement(
+        "select id from _reactor_storage.multipart_uploads where expires_at <= now() order by expires_at limit $1",
+        (str(most),),
+        as_owner=True,
+    )
+
+
+def end_uploads_of_bucket(org_id: str, bucket: str) -> list[Statement]:
+    """Remove all uploads to a bucket, of whatever kind, and their parts; returns the parts' locators."""
+    return [
+        Statement(
+            """delete from _reactor_storage.multipart_parts p using _reactor_storage.multipart_uploads u
+              where p.upload_id = u.id and u.org_id = $1 and u.bucket = $2 returning p.locator""",
+            (org_id, bucket),
+            as_owner=True,
+        ),
+        Statement(
+            "delete from _reactor_storage.multipart_uploads where org_id = $1 and bucket = $2",
+            (org_id, bucket),
+            as_owner=True,
+        ),
+    ]
