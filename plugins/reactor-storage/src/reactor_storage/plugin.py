@@ -119,6 +119,7 @@ class StoragePlugin:
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
+        from reactor_storage.http.multipart import MultipartResource
         from reactor_storage.http.objects import ListingResource, ObjectResource
         from reactor_storage.http.signed import SignedCallers, SignResource
 
@@ -139,6 +140,12 @@ class StoragePlugin:
             timeout=0,
             methods={"PUT": upload, "POST": upload},
             dialect=storage_dialect,
+        )
+        yield Mount(
+            "/storage/v1/upload/{bucket}/{key:path}",
+            MultipartResource(parts.multipart("multipart")),
+            access=Access.USER,
+            methods={"PUT": upload},
         )
         yield from mounts_sdk.mounts(parts)
         yield from mounts_s3.mounts(parts)

@@ -92,6 +92,26 @@ def _primary() -> dict[str, Any]:
                     },
                 },
             },
+            "/storage/v1/upload/{bucket}/{key}": {
+                "parameters": [
+                    path_parameter("bucket"),
+                    path_parameter("key"),
+                    query_parameter("upload_id", "string", "the upload, where it has begun"),
+                    query_parameter("part_number", "integer", "1 to 10000, of a part"),
+                ],
+                "post": {
+                    **operation(
+                        "Begin an upload in parts, or (…/complete) end it",
+                        answers("200", "upload or object", "400", "404"),
+                    ),
+                    "requestBody": {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}},
+                },
+                "put": {
+                    **operation("Send one part (…/part)", answers("200", "its ETag", "404", "413")),
+                    "requestBody": {"required": True, "content": _BYTES},
+                },
+                "delete": operation("Drop an upload (…/abort)", answers("204", "dropped", "404")),
+            },
             "/storage/v1/object/{bucket}/{key}": {
                 "parameters": [path_parameter("bucket"), path_parameter("key")],
                 "get": {
