@@ -250,9 +250,15 @@ def test_organisations_are_made_for_an_owner_changed_and_deleted(api, admin, ann
     assert raised["role_name"] == "admin"
     assert [member["role_name"] for member in admin("GET", "/orgs/acme/members").json()] == ["owner", "admin"]
     no_role = (404, "role_not_found", "There is no such role in this organisation.")
-    for name in ("admin\x00", "é" * 300, ""):
+    for name in ("é" * 300, ""):
         api.refused(admin("PATCH", "/orgs/acme/members/bob@example.com", {"role": name}), *no_role)
         api.refused(admin("POST", "/orgs/acme/members", {"user_id": ann.id, "role": name}), *no_role)
+    for answer in (
+        admin("PATCH", "/orgs/acme/members/bob@example.com", {"role": "admin\x00"}),
+        admin("POST", "/orgs/acme/members", {"user_id": ann.id, "role": "admin\x00"}),
+    ):
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["message"] == "role must not contain NUL characters"
     api.refused(admin("PATCH", f"/orgs/acme/members/{bob.id}", {"role": "king"}), *no_role)
     assert admin("DELETE", "/orgs/acme/members/bob@example.com").status_code == 204
     assert bob.get("/orgs").json() == []
