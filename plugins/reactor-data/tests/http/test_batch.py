@@ -247,3 +247,33 @@ def test_a_key_sent_five_times_at_once_does_it_once(shop: Any) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
     assert shop.rows("select count(*) from orders") == [("1",)]
+
+
+def test_a_batch_reaches_nothing_of_another_organisation(shop: Any) -> None:
+    mine = batch(shop.ann, *ORDER).json()["results"][0]["body"][0]["id"]
+    of_ann = shop.rows("select * from orders, lines")
+    answer = batch(
+        shop.bob,
+        {
+            "id": "read",
+            "method": "GET",
+            "path": "/data/v1/orders?select=*,lines(*)",
+            "headers": {"Prefer": "count=exact"},
+        },
+        {"id": "csv", "method": "GET", "path": "/data/v1/lines", "headers": {"Accept": "text/csv"}},
+        {"id": "sum", "method": "POST", "path": "/data/v1/rpc/order_total", "body": {"which": mine}},
+        {"id": "patch", "method": "PATCH", "path": f"/data/v1/orders?id=eq.{mine}", "body": {"title": "taken"}},
+        {
+            "id": "delete",
+            "method": "DELETE",
+            "path": "/data/v1/lines?id=gt.0",
+            "headers": {"Prefer": "return=representation"},
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    found = {one["id"]: one for one in answer.json()["results"]}
+    assert (found["read"]["body"], found["read"]["headers"]["content-range"]) == ([], "*/0")
+    assert found["csv"]["body"].strip() == "id,order_id,org_id,what,price"
+    assert found["sum"]["body"] == 0
+    assert (found["patch"]["status"], found["delete"]["body"]) == (204, [])
+    assert shop.rows("select * from orders, lines") == of_ann
