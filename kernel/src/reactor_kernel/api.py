@@ -112,6 +112,7 @@ from reactor_kernel.errors import (
 )
 from reactor_kernel.hookspecs.marker import HookKind, hookimpl, hookspec
 from reactor_kernel.http.sse import EventStream, SseEvent
+from reactor_kernel.http.statuses import status_of
 from reactor_kernel.ids import uuid7
 from reactor_kernel.plugins.context import PluginContext
 from reactor_kernel.plugins.info import PluginInfo
@@ -223,5 +224,6 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "permission_matches",
+    "status_of",
     "uuid7",
 ]

@@ -14,7 +14,7 @@ HISTORY: dict[tuple[int, int], str] = {
     "PluginInfo.extra_prefixes, reactor_schema(ctx), PluginContext.operators. "
     "ChangeFeed: authorised streams of row changes. EventStream takes ready frames and a heartbeat of one's own. "
     "Mount.dialect. Identity.role_name. Database.run and .begin: isolation and abandoned; RequestContext.abandoned. "
-    "MetricsRegistry.render.",
+    "MetricsRegistry.render. status_of.",
 }
 
 

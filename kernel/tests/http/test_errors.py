@@ -13,7 +13,7 @@ import pytest
 from reactor_kernel.config.model import ServerConfig
 from reactor_kernel.contributions import Access, ErrorFacts, ErrorMembers, MethodRule, Mount
 from reactor_kernel.errors import Conflict, DatabaseFault, InternalError, Kind, ReactorError, ValidationError
-from reactor_kernel.http.errors import STATUS
+from reactor_kernel.http.statuses import STATUS
 
 
 class Raises:

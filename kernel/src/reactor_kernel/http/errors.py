@@ -9,31 +9,13 @@ import falcon
 import msgspec
 
 from reactor_kernel.contributions import ErrorDialect, ErrorFacts, ErrorMembers
-from reactor_kernel.errors import DatabaseFault, Kind, ReactorError
+from reactor_kernel.errors import DatabaseFault, ReactorError
+from reactor_kernel.http.statuses import status_of
 
 if TYPE_CHECKING:
     from reactor_kernel.http.context import Context
 
 CONTENT_TYPE = "application/json; charset=utf-8"
-
-STATUS: Mapping[Kind, int] = {
-    Kind.BAD_REQUEST: 400,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.METHOD_NOT_ALLOWED: 405,
-    Kind.NOT_ACCEPTABLE: 406,
-    Kind.TIMEOUT: 408,
-    Kind.CONFLICT: 409,
-    Kind.PRECONDITION: 412,
-    Kind.TOO_LARGE: 413,
-    Kind.UNSUPPORTED_MEDIA: 415,
-    Kind.RANGE: 416,
-    Kind.RATE_LIMITED: 429,
-    Kind.INTERNAL: 500,
-    Kind.UNAVAILABLE: 503,
-    Kind.UPSTREAM_TIMEOUT: 504,
-}
 
 # What Falcon's own errors are called on the wire, and what is said where Falcon says nothing.
 CODES: Mapping[int, tuple[str, str]] = {
@@ -60,11 +42,6 @@ CODES: Mapping[int, tuple[str, str]] = {
     500: ("internal_error", "something went wrong on the server"),
     503: ("unavailable", "the service cannot answer at the moment"),
 }
-
-
-def status_of(error: ReactorError) -> int:
-    """Return the HTTP status of a domain error."""
-    return error.status if error.status is not None else STATUS[error.kind]
 
 
 def envelope(

@@ -60,17 +60,6 @@ def invalid_filter(message: str, *, detail: str | None = None, hint: str | None 
     return DataError(400, "invalid_filter", message, pgrst="PGRST100", detail=detail, hint=hint)
 
 
-def unsupported(what: str) -> DataError:
-    """The grammar knows it, this version does not do it."""
-    return DataError(
-        501,
-        "not_supported",
-        f"{what} not supported by this version of reactor-data",
-        pgrst="PGRST127",
-        hint="`reactor plugins` shows the installed version; README lists what it supports.",
-    )
-
-
 def invalid_body(message: str, *, detail: str | None = None, hint: str | None = None) -> DataError:
     """The request body cannot be used."""
     return DataError(400, "invalid_body", message, pgrst="PGRST102", detail=detail, hint=hint)
@@ -204,17 +193,6 @@ def not_acceptable(entries: Sequence[str], hint: str) -> DataError:
         f"None of these media types are available: {', '.join(entries)}",
         pgrst="PGRST107",
         hint=hint,
-    )
-
-
-def invalid_path() -> DataError:
-    """The address is deeper than any resource."""
-    return DataError(
-        404,
-        "not_found",
-        "Invalid path specified in request URL",
-        pgrst="PGRST125",
-        hint="Rows are at /data/v1/{relation}, functions at /data/v1/rpc/{function}; related rows come with select=.",
     )
 
 

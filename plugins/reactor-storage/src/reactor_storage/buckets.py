@@ -68,8 +68,7 @@ class Buckets:
 
     def listed(self, caller: Caller) -> list[Bucket]:
         """Return the organisation's buckets, by name."""
-        _ = caller.org_id
-        (result,) = self._db.run(caller.acting, [queries.buckets()], readonly=True)
+        (result,) = self._db.run(caller.acting, [queries.buckets(caller.org_id)], readonly=True)
         return buckets_in(result)
 
     def create(self, caller: Caller, name: str, fields: Mapping[str, Any]) -> Bucket:

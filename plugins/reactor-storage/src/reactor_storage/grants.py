@@ -132,6 +132,10 @@ class Grants:
             with spent_once():
                 self._db.run(None, statements)
 
+    def forget_uses(self) -> None:
+        """Drop the notes of single-use URLs that no longer work anyway."""
+        self._db.run(None, [queries.forget_uses()])
+
 
 def used(grant: Grant, signature: str) -> Sequence[Statement]:
     """Return what notes the use of a single-use URL."""

@@ -61,8 +61,9 @@ class NewObject(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Part of a listing. `cursor` continues it; None at its end. `prefixes` are those common up to the delimiter."""
+    """Part of the listing of a bucket. `cursor` continues it; None at its end. `prefixes` are those common up to the delimiter."""
 
+    bucket: Bucket
     objects: tuple[StoredObject, ...]
     prefixes: tuple[str, ...] = ()
     cursor: str | None = None

@@ -129,9 +129,7 @@ class StoragePlugin:
         yield Mount("/storage/v1/health", HealthResource(), access=Access.PUBLIC)
         yield Mount("/storage/v1/buckets", buckets, access=Access.USER)
         yield Mount("/storage/v1/buckets/{bucket}", buckets, access=Access.USER, suffix="one")
-        yield Mount(
-            "/storage/v1/buckets/{bucket}/objects", ListingResource(parts.buckets, parts.reader), access=Access.USER
-        )
+        yield Mount("/storage/v1/buckets/{bucket}/objects", ListingResource(parts.reader), access=Access.USER)
         yield Mount("/storage/v1/sign/{bucket}/{key:path}", SignResource(parts.grants), access=Access.USER)
         yield Mount(
             "/storage/v1/object/{bucket}/{key:path}",

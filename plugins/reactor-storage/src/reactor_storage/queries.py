@@ -44,7 +44,7 @@ def public_buckets(name: str) -> Statement:
     )
 
 
-def buckets() -> Statement:
+def buckets(org_id: str) -> Statement:
     """Return the organisation's buckets that the caller sees."""
     return Statement(f"select {_BUCKET} from storage.buckets b where b.org_id = (select auth.org_id()) order by b.name")
 

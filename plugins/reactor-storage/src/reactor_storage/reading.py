@@ -33,9 +33,13 @@ class Reader:
         Raises:
             ObjectNotFound: there is none, or policies hide it.
         """
+        return self.locate(caller, bucket_ref, key)[1]
+
+    def locate(self, caller: Caller, bucket_ref: str, key: str) -> tuple[Bucket, StoredObject]:
+        """Return an object that the caller may read, and its bucket; raises as `find`."""
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand_reading(bucket)
-        return self.content_of(caller, bucket, object_key(key))
+        return bucket, self.content_of(caller, bucket, object_key(key))
 
     def content_of(self, caller: Caller, bucket: Bucket, key: str) -> StoredObject:
         """Return an object of a bucket in which the caller may read."""
@@ -83,7 +87,7 @@ class Reader:
         caller.demand(bucket.name, "read")
         lowest = _lowest(prefix, delimiter, cursor)
         if lowest is None:
-            return Page(())
+            return Page(bucket, ())
         place = (bucket.org_id, bucket.name, prefix)
         if delimiter:
             statement = queries.delimited(*place, delimiter, lowest, limit + 1)
@@ -94,10 +98,10 @@ class Reader:
         prefixes = [name for name, row in zip(entries, result.rows, strict=True) if row[1] == b"t"]
         objects = objects_in(result, 2)
         if len(entries) <= limit:
-            return Page(tuple(objects), tuple(prefixes))
+            return Page(bucket, tuple(objects), tuple(prefixes))
         # One more was asked for, to know whether the page is the last.
         (prefixes if result.rows[-1][1] == b"t" else objects).pop()
-        return Page(tuple(objects), tuple(prefixes), entries[limit - 1])
+        return Page(bucket, tuple(objects), tuple(prefixes), entries[limit - 1])
 
 
 def _lowest(prefix: str, delimiter: str, cursor: str | None) -> str | None:

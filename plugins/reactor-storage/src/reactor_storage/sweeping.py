@@ -17,6 +17,7 @@ def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
     while not stop.wait(parts.config.sweep_every_secs):
         try:
             ended = uploads.sweep()
+            parts.grants.forget_uses()
             swept = parts.remains.sweep()
         except (BackendFailed, ReactorError) as error:
             log.warning("the sweep of storage ended early: %s", error)

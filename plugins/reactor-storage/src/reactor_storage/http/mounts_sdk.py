@@ -27,7 +27,7 @@ def mounts(parts: Assembly) -> Iterable[Mount]:
     """Yield them. Literal words stand where a bucket could, so they are no names of buckets."""
     buckets = SdkBucketResource(parts.buckets)
     bulk = BulkResource(parts.buckets, parts.reader, parts.writer)
-    lists = SdkListResource(parts.buckets, parts.reader, parts.listings)
+    lists = SdkListResource(parts.reader, parts.listings)
     signs = SdkSignResource(parts.grants, parts.reader)
     limit = parts.config.max_upload_size
     for path, resource, suffix in (
@@ -45,7 +45,7 @@ def mounts(parts: Assembly) -> Iterable[Mount]:
     for path, public in (("object/public", True), ("object/authenticated", False)):
         reads = PlainReadResource(parts.buckets, parts.reader, public=public)
         yield Mount(f"/storage/v1/{path}/{_KEY}", reads, access=Access.PUBLIC, timeout=0, dialect=storage_dialect)
-    info = InfoResource(parts.buckets, parts.reader)
+    info = InfoResource(parts.reader)
     yield Mount(f"/storage/v1/object/info/{_KEY}", info, access=Access.PUBLIC, dialect=storage_dialect)
     yield Mount(
         f"/storage/v1/object/sign/{_KEY}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.callers import caller_of
@@ -62,8 +61,7 @@ def _answer_stored(resp: falcon.Response, stored: StoredObject) -> None:
 class ListingResource:
     """The objects of a bucket."""
 
-    def __init__(self, buckets: Buckets, reader: Reader) -> None:
-        self._buckets = buckets
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
@@ -77,11 +75,10 @@ class ListingResource:
             cursor=req.get_param("cursor") or None,
             limit=_limit(req.get_param("limit")),
         )
-        found = self._buckets.find(caller, bucket)
         say(
             resp,
             {
-                "objects": [object_json(one, found) for one in page.objects],
+                "objects": [object_json(one, page.bucket) for one in page.objects],
                 "prefixes": page.prefixes,
                 "has_more": page.cursor is not None,
                 "cursor": page.cursor,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
@@ -42,8 +41,7 @@ class ListV2Body(msgspec.Struct, frozen=True):
 class SdkListResource:
     """What is in a bucket."""
 
-    def __init__(self, buckets: Buckets, reader: Reader, listings: Listings) -> None:
-        self._buckets = buckets
+    def __init__(self, reader: Reader, listings: Listings) -> None:
         self._reader = reader
         self._listings = listings
 
@@ -81,7 +79,6 @@ class SdkListResource:
             caller, bucket, prefix=body.prefix, delimiter="/" if body.with_delimiter else "", cursor=_cursor(body.cursor),
             limit=body.limit,
         )  # fmt: skip
-        found = self._buckets.find(caller, bucket)
         following = None if page.cursor is None else base64.urlsafe_b64encode(page.cursor.encode()).decode()
         say(
             resp,
@@ -89,7 +86,7 @@ class SdkListResource:
                 "hasNext": page.cursor is not None,
                 "nextCursor": following,
                 "folders": [{"name": prefix, "key": prefix} for prefix in page.prefixes],
-                "objects": [listed_object(one, found, one.key) for one in page.objects],
+                "objects": [listed_object(one, page.bucket, one.key) for one in page.objects],
             },
         )
 

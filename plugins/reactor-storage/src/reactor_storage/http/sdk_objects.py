@@ -104,15 +104,14 @@ class BulkResource:
 class InfoResource:
     """What is known of an object."""
 
-    def __init__(self, buckets: Buckets, reader: Reader) -> None:
-        self._buckets = buckets
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Answer it without the bytes."""
         caller = caller_of(req)
         try:
-            found = self._reader.find(caller, bucket, key)
+            place, found = self._reader.locate(caller, bucket, key)
         except ObjectNotFound as error:
             if not _SUPABASE_PY.match(req.get_header("X-Client-Info") or ""):
                 raise
@@ -120,7 +119,7 @@ class InfoResource:
             resp.status = 404
             say(resp, {"statusCode": "404", "error": "not_found", "message": error.message})
             return
-        say(resp, object_info(found, self._buckets.find(caller, bucket)))
+        say(resp, object_info(found, place))
 
 
 class PlainReadResource:

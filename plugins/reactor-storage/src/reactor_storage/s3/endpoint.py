@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from reactor_kernel.api import Kind, ReactorError
+from reactor_kernel.api import ReactorError, status_of
 from reactor_storage.backends.contract import BackendFailed, BlobMissing
 from reactor_storage.s3 import xml
 from reactor_storage.s3.buckets import BucketOperations
@@ -30,24 +30,6 @@ _UNSUPPORTED = frozenset(
         "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging", "torrent", "website",
     )
 )  # fmt: skip
-_STATUS = {
-    Kind.BAD_REQUEST: 400,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.METHOD_NOT_ALLOWED: 405,
-    Kind.NOT_ACCEPTABLE: 406,
-    Kind.TIMEOUT: 408,
-    Kind.CONFLICT: 409,
-    Kind.PRECONDITION: 412,
-    Kind.TOO_LARGE: 413,
-    Kind.UNSUPPORTED_MEDIA: 415,
-    Kind.RANGE: 416,
-    Kind.RATE_LIMITED: 429,
-    Kind.INTERNAL: 500,
-    Kind.UNAVAILABLE: 503,
-    Kind.UPSTREAM_TIMEOUT: 504,
-}
 
 
 class S3Resource:
@@ -93,7 +75,7 @@ class S3Resource:
         except S3Error as error:
             self._refuse(req, resp, error.code, error.status, error.message)
         except ReactorError as error:
-            code, status, message = in_s3_words(error, error.status or _STATUS[error.kind])
+            code, status, message = in_s3_words(error, status_of(error))
             if status >= 500:
                 self._log.error("%s", error, exc_info=error)
             self._refuse(req, resp, code, status, message)

@@ -72,7 +72,7 @@ class ListingOperations:
             asked.caller, asked.bucket_name, prefix=query.get("prefix", ""), delimiter=query.get("delimiter", ""),
             cursor=cursor, limit=max(most, 1),
         )  # fmt: skip
-        return page if most else Page(())
+        return page if most else Page(page.bucket, ())
 
     def delete(self, asked: S3Request, resp: falcon.Response) -> None:
         """DeleteObjects: up to 1000 at once, each with an answer of its own."""
