@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from reactor_kernel.contributions import ServerEngine, ServeRequest
@@ -34,6 +35,10 @@ def live(
     """
     from reactor_kernel.kernel import Stage
     from reactor_kernel.runtime.engines import WAITRESS
+
+    if engine is None:
+        # Here and not on the server's thread: pytest rewrites what it imports, and two threads that parse at once break on 3.11.
+        import_module("reactor_kernel.runtime.waitress_engine")
 
     kernel.boot(Stage.STARTED if services else Stage.MIGRATED)
     listener = socket.create_server(("127.0.0.1", port), backlog=128)
