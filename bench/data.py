@@ -3,6 +3,7 @@
 python bench/data.py                                     all shapes, waitress and granian, one and two workers
 python bench/data.py --shapes key,insert --engines granian --workers 2
 python bench/data.py --rows 100000                       a smaller table
+python bench/data.py --postgraphile FOLDER               beside PostGraphile, installed in a folder
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from load import Load, put_load
 from peer import Peer, pgbench, run_peer
+from postgraphile import answer, documents, serving_postgraphile
 from processes import HERE, cpu_seconds, free_port, serving, serving_processes
 from project import Reader, call, make
 from run import table
@@ -91,6 +93,7 @@ class Bench:
         self.args = args
         self.root = folder / "project"
         self.rows: list[list[str]] = []
+        self.documents: dict[str, dict[str, str]] = {}
 
     def prepare(self) -> tuple[Reader, list[Shape], str]:
         """Make the project with its rows; return a reader, the shapes and the database's URL."""
@@ -107,6 +110,7 @@ class Bench:
             [first, *_] = json.loads(
                 json.dumps(call(base, "/data/v1/tracks?select=id,album_id&limit=1", headers=reader.headers))
             )
+        self.documents = documents(first["album_id"], first["id"])
         return reader, shapes(first["album_id"], first["id"]), dsn
 
     def dsn(self) -> str:
@@ -189,6 +193,27 @@ class Bench:
             ours = self.load(process.pid, f"http://127.0.0.1:{port}{shape.path}", shape.headers(reader), shape.body)
             bare = self.bare(recorded, dsn, engine, workers)
             self.row(shape, f"{engine} x {workers}", ours, bare, self.peer(dsn, recorded))
+            if self.args.postgraphile is not None and engine == self.args.engines.split(",")[-1]:
+                self.postgraphile(shape, recorded, dsn, workers, ours)
+
+    def postgraphile(self, shape: Shape, recorded: Path, dsn: str, workers: int, ours: Load) -> None:
+        """Measure PostGraphile on the same database, once for each number of workers."""
+        document = self.documents[shape.name]
+        with serving_postgraphile(self.args.postgraphile, dsn, workers, recorded) as (pid, url):
+            answer(url, document)
+            load = self.load(pid, url, {"Content-Type": "application/json"}, document)
+        self.rows.append(
+            [
+                "  PostGraphile",
+                f"node x {workers}",
+                f"{load.rate:,.0f}",
+                f"{load.p50_ms:.2f}",
+                f"{load.p99_ms:.2f}",
+                f"{load.cpu_us / 1000:.2f}",
+                f"we {ours.rate / load.rate:.2f}",
+                "-",
+            ]
+        )
 
     def bare(self, recorded: Path, dsn: str, engine: str, workers: int) -> Load:
         """Measure the recorded statements behind a bare Falcon route on the same engine."""
@@ -220,6 +245,8 @@ class Bench:
         spent = cpu_seconds(pids) - before
         if found.failed:
             sys.exit(f"{found.failed} answers of {url} were no 2xx")
+        if not found.requests:
+            sys.exit(f"{url} answered nothing within {self.args.seconds:g} s; give it more with --seconds")
         return Load(found.rate, found.p50_ms, found.p99_ms, 0, found.requests, spent / found.requests * 1e6)
 
 
@@ -266,6 +293,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=16, help="connections that make load")
     parser.add_argument("--seconds", type=float, default=5, help="length of each measurement")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table of tracks")
+    parser.add_argument("--postgraphile", type=Path, help="folder with PostGraphile's packages; see README.md")
     parser.add_argument(
         "--database-url", default=None, help="an external Postgres, empty; the embedded one where absent"
     )
