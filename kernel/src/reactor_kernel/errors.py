@@ -215,7 +215,8 @@ class DatabaseFault(ReactorError):
     """The database refused a statement.
 
     Carries Postgres' own diagnostics so that a capability can map them to its codes. Left unmapped it is
-    a plain 500 whose body shows none of them.
+    a plain 500 whose body shows none of them. `position` is where in the statement, `parameter` the number of the parameter
+    whose text its type cannot read.
     """
 
     code = "database_error"
@@ -232,6 +233,7 @@ class DatabaseFault(ReactorError):
         column: str | None = None,
         constraint: str | None = None,
         position: int | None = None,
+        parameter: int | None = None,
     ) -> None:
         super().__init__("the database refused the statement")
         self.sqlstate = sqlstate
@@ -243,6 +245,7 @@ class DatabaseFault(ReactorError):
         self.column = column
         self.constraint = constraint
         self.position = position
+        self.parameter = parameter
 
     def __str__(self) -> str:
         return f"{self.sqlstate}: {self.primary}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 from psycopg import pq
 
@@ -10,6 +12,9 @@ from reactor_kernel.errors import DatabaseFault, DatabaseUnavailable, ReactorErr
 _FIELD = pq.DiagnosticField
 # admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout
 _GONE = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05"})
+
+# Postgres' context of what fails while parameters are read; its wording depends on the portal only.
+_PARAMETER = re.compile(r"portal (?:\".*\" )?parameter \$(\d+)")
 
 
 class ConnectionGone(Exception):
@@ -33,6 +38,7 @@ def fault_of(result: pq.abc.PGresult) -> DatabaseFault:
         return raw.decode("utf-8", "replace") if raw is not None else None
 
     position = text(_FIELD.STATEMENT_POSITION)
+    parameter = _PARAMETER.search(text(_FIELD.CONTEXT) or "")
     return DatabaseFault(
         sqlstate=text(_FIELD.SQLSTATE) or "XX000",
         primary=text(_FIELD.MESSAGE_PRIMARY) or result.error_message.decode("utf-8", "replace").strip(),
@@ -43,6 +49,7 @@ def fault_of(result: pq.abc.PGresult) -> DatabaseFault:
         column=text(_FIELD.COLUMN_NAME),
         constraint=text(_FIELD.CONSTRAINT_NAME),
         position=int(position) if position else None,
+        parameter=int(parameter[1]) if parameter else None,
     )
 
 

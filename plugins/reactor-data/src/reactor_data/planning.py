@@ -9,9 +9,11 @@ from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Read, Write, compile_read, compile_write
 from reactor_data.query.expressions import array_shim
 from reactor_data.query.levels import Rules
-from reactor_kernel.api import Statement
+from reactor_data.query.printer import print_filter
+from reactor_kernel.api import DatabaseFault, Statement
 
 _MOST_KEPT = 2048
+_MOST_SHOWN = 200
 
 
 class Plans:
@@ -53,3 +55,14 @@ def statement_of(
         else:
             params.append(values[source])
     return Statement(plan.sql if explain is None else f"explain ({explain}) {plan.sql}", params)
+
+
+def point_at_filter(fault: DatabaseFault, plan: Plan, parsed: Parsed) -> None:
+    """Let the hint of a refusal name the filter whose value Postgres could not read, where it was one."""
+    if fault.parameter is None or fault.parameter > len(plan.sources) or fault.db_hint is not None:
+        return
+    source = plan.sources[fault.parameter - 1]
+    found = print_filter(parsed, source) if source >= 0 else None
+    if found is not None:
+        shown = found if len(found) <= _MOST_SHOWN else found[:_MOST_SHOWN] + "…"
+        fault.db_hint = f"The value stands in the filter {shown}"

@@ -12,12 +12,12 @@ from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.config import DataConfig
 from reactor_data.errors import singular_mismatch, table_not_found
-from reactor_data.planning import Plans, statement_of
+from reactor_data.planning import Plans, point_at_filter, statement_of
 from reactor_data.query.compiler import Read
 from reactor_data.query.expressions import CAP, LIMIT, OFFSET
 from reactor_data.query.rendering import read_body
 from reactor_data.running import Caller, Runner
-from reactor_kernel.api import RawResult, Statement
+from reactor_kernel.api import DatabaseFault, RawResult, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,13 @@ class Reader:
         if caller.timing is not None:
             caller.timing.mark("plan")
         read, page = asked.read, asked.page
-        results = self._runner.run(caller, compiled[1], readonly=True)
-        if read.shape.explain is not None:
-            return rows_of(results, read, page.offset, self._config.max_limit)
+        try:
+            results = self._runner.run(caller, compiled[1], readonly=True)
+        except DatabaseFault as fault:
+            point_at_filter(fault, self._plans.read(schema, relation, read), asked.parsed)
+            raise
         rows = rows_of(results, read, page.offset, self._config.max_limit)
-        if read.shape.singular and rows.count != 1:
+        if read.shape.singular and read.shape.explain is None and rows.count != 1:
             raise singular_mismatch(rows.count)
         return rows
 

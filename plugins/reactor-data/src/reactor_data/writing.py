@@ -16,14 +16,14 @@ from reactor_data.errors import (
     put_key_mismatch,
     singular_mismatch,
 )
-from reactor_data.planning import Plans, statement_of
+from reactor_data.planning import Plans, point_at_filter, statement_of
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Write, check_filters
 from reactor_data.query.expressions import BODY
 from reactor_data.query.rendering import Shape, read_body
 from reactor_data.reading import find_relation, plan_text
 from reactor_data.running import Caller, Runner
-from reactor_kernel.api import RawResult, Statement
+from reactor_kernel.api import DatabaseFault, RawResult, Statement
 
 _ARRAY = Shape()
 
@@ -88,6 +88,16 @@ class Writer:
         self, caller: Caller, name: str, parsed: Parsed, payload: Payload | None, write: Write, max_affected: int | None
     ) -> Change:
         relation, plan = self.planned(name, caller.profile, write)
+        try:
+            return self._run(caller, relation, plan, parsed, payload, write, max_affected)
+        except DatabaseFault as fault:
+            point_at_filter(fault, plan, parsed)
+            raise
+
+    def _run(
+        self, caller: Caller, relation: Relation, plan: Plan, parsed: Parsed, payload: Payload | None, write: Write,
+        max_affected: int | None,
+    ) -> Change:  # fmt: skip
         resolvable = bool(relation.primary_key or write.query.on_conflict)
         specials = {BODY: payload.text if payload is not None else b"[]"}
         if caller.timing is not None:

@@ -24,6 +24,33 @@ def print_query(parsed: Parsed) -> str:
     return "&".join(f"{percent(key, safe='')}={percent(value, safe='')}" for key, value in _parameters(parsed))
 
 
+def print_filter(parsed: Parsed, slot: int) -> str | None:
+    """Return the filter that a value belongs to, as it may stand in a query string but not percent-encoded."""
+    return _find("", parsed.query.where, slot, parsed.values) or _find_below(
+        "", parsed.query.select, slot, parsed.values
+    )
+
+
+def _find_below(path: str, select: Iterable[Selection], slot: int, values: list[str]) -> str | None:
+    for item in select:
+        if isinstance(item, Embed):
+            inner = f"{path}{_name(item.key)}."
+            found = _find(inner, item.where, slot, values) or _find_below(inner, item.select, slot, values)
+            if found is not None:
+                return found
+    return None
+
+
+def _find(path: str, conditions: Iterable[Condition], slot: int, values: list[str]) -> str | None:
+    for condition in conditions:
+        if isinstance(condition, Filter):
+            if slot in (condition.slot, condition.config):
+                return f"{path}{_field(condition.field)}={_operation(condition, values, nested=False)}"
+        elif (found := _find(path, condition.children, slot, values)) is not None:
+            return found
+    return None
+
+
 def _parameters(parsed: Parsed) -> Iterator[tuple[str, str]]:
     query, values = parsed.query, parsed.values
     if query.select != (Star(),):
