@@ -19,7 +19,7 @@ def identity_of(db: Database, user_id: str, org: str | None) -> Identity:
         UserNotFound, UserDisabled, OrgNotFound, NotOrgMember
     """
     try:
-        key = UUID(user_id)
+        key = UUID(user_id.removeprefix("user_"))  # as a token's subject has it
     except ValueError:
         raise UserNotFound from None
     found = db.run(None, [sql.standing(key, None if org is None else parse_ref(org))], readonly=True)[0]

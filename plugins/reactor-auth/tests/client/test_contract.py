@@ -108,6 +108,7 @@ def test_who_a_user_would_be_without_a_session(auth, ann, bob):
         {"amr": [], "email": "ann@example.com", "orgs": [org["id"]], "default_org": org["id"]},
     )
     assert auth.identity_of(ann.id, OrgRef("ACME")) == described
+    assert auth.identity_of(f"user_{ann.id}") == described
     assert (auth.identity_of(bob.id).org_id, auth.identity_of(bob.id).permissions) == (None, frozenset())
     assert refusal(lambda: auth.identity_of(bob.id, OrgRef("acme")), Forbidden) == "not_org_member"
     assert refusal(lambda: auth.identity_of(bob.id, OrgRef("nowhere")), NotFound) == "org_not_found"
