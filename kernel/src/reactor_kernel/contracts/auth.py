@@ -80,9 +80,9 @@ class AuthClient(Protocol):
     def identity_of(self, user_id: str, org: OrgRef | None = None) -> Identity:
         """Describe who a user would be after signing in, in `org`, else its default organisation.
 
-        The user's id may be written as a token's subject has it, `user_…`. For explaining decisions, and for acting by a credential that the user gave out itself and that is bound to it, such as an S3
-        access key; there is no session behind it. Its claims are those of a token, without
-        times, `session_id`, factors and what other plugins add to tokens.
+        The user's id may be written as a token's subject has it, `user_…`. For explaining decisions, and for acting by a
+        credential that the user gave out itself and that is bound to it, such as an S3 access key; there is no session behind
+        it. Its claims are those of a token, without times, `session_id`, factors and what other plugins add to tokens.
 
         Raises:
             NotFound: `user_not_found`, `org_not_found`.
