@@ -178,12 +178,27 @@ def test_metadata_and_cache_control_come_back(ann):
     assert (bad.status_code, bad.json()["error"]["code"]) == (400, "invalid_request")
 
 
-def test_pages_do_not_run_scripts_on_this_origin(ann):
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/html", "TEXT/HTML ; charset=utf-8", "text/plain, text/html", "text/plain;a=b,text/html", "image/svg+xml",
+        "application/atom+xml", "text/xml", "multipart/x-mixed-replace; boundary=x", "no type at all", "text/html;image/png",
+    ],
+)  # fmt: skip
+def test_pages_do_not_run_scripts_on_this_origin(ann, media_type):
     ann.bucket()
-    ann.put("docs/a", b"<script>", Content_Type="text/html")
+    ann.put("docs/a", b"<script>", Content_Type=media_type)
     answer = ann.get("docs/a")
+    assert answer.headers["Content-Type"] == media_type
     assert answer.headers["Content-Security-Policy"].endswith("sandbox")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "text/plain; charset=utf-8", "video/mp4", "application/pdf"])
+def test_what_runs_nothing_is_shown_as_it_is(ann, media_type):
+    ann.bucket()
+    ann.put("docs/a", b"x", Content_Type=media_type)
+    assert "Content-Security-Policy" not in ann.get("docs/a").headers
 
 
 @pytest.mark.parametrize(

@@ -251,3 +251,13 @@ def test_policies_decide_on_each_object(s3, ann, kernel):
     listed = s3.call("GET", "docs").text
     assert "<Key>kept/a</Key>" in listed
     assert "open/a" not in listed
+
+
+def test_a_chosen_type_does_not_let_an_object_act_as_a_page(ann, s3, client):
+    ann.put("docs/a", b"<script>", Content_Type="text/plain")
+    answer = s3.call("GET", "docs/a?response-content-type=text%2Fhtml")
+    assert answer.headers["Content-Type"] == "text/html"
+    assert answer.headers["Content-Security-Policy"].endswith("sandbox")
+    ann.bucket("open", public=True)
+    ann.put("open/a", b"<script>", Content_Type="text/plain")
+    assert refused(client.get(f"{BASE}/open/a?response-content-type=text/html")) == (400, "InvalidRequest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -24,8 +25,13 @@ _AT_ONCE = 1024 * 1024
 # From this size on an answer counts as a stream: a slow reader holds its thread.
 _HELD = 16 * 1024 * 1024
 _LOOKS = 3
-# A page or picture with scripts, served from the origin that people sign in at, must not act there.
-_ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "text/xsl")
+# What a browser shows without running anything of it. Pages, and pictures and XML with scripts, must not act on the origin that
+# people sign in at; so must nothing that is no single media type: of several, divided by commas, a browser takes the last.
+_INERT = re.compile(
+    r"(?:(?:image|video|audio|font)/[\w.-]+|text/(?:plain|css|csv|javascript|markdown)"
+    r"|application/(?:pdf|json|octet-stream|javascript|wasm|zip|gzip))\s*(?:;[^,]*)?\Z",
+    re.ASCII | re.IGNORECASE,
+)
 _SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
@@ -61,10 +67,7 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
     start, length = part or (0, found.size)
     resp.status = 200 if part is None else 206
     resp.set_header("Accept-Ranges", "bytes")
-    resp.content_type = found.content_type or DEFAULT_TYPE
-    resp.set_header("X-Content-Type-Options", "nosniff")
-    if (found.content_type or "").partition(";")[0].strip().lower() in _ACTIVE:
-        resp.set_header("Content-Security-Policy", _SANDBOX)
+    say_type(resp, found.content_type or DEFAULT_TYPE)
     if part is not None:
         resp.set_header("Content-Range", f"bytes {start}-{start + length - 1}/{found.size}")
     if (name := req.get_param("download", default=None)) is not None or "download" in req.params:
@@ -81,6 +84,14 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
         context.claim_stream()
     resp.stream = pieces
     resp.content_length = length
+
+
+def say_type(resp: falcon.Response, media_type: str) -> None:
+    """Say what the content is, and keep a browser from guessing and from running it."""
+    resp.content_type = media_type
+    resp.set_header("X-Content-Type-Options", "nosniff")
+    if _INERT.match(media_type) is None:
+        resp.set_header("Content-Security-Policy", _SANDBOX)
 
 
 def disposition(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from email.header import Header
 from typing import TYPE_CHECKING, Any
 
+from reactor_storage.http.answers import say_type
 from reactor_storage.http.conditions import Header as Read
 from reactor_storage.model import NewObject, StoredObject
 from reactor_storage.s3.faults import S3Error
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 KEPT = "s3:headers"
 _META = "x-amz-meta-"
 _KEPT = ("content-disposition", "content-encoding", "content-language", "expires")
-_OVERRIDES = {
-    "response-content-type": "Content-Type",
+_TYPE = "response-content-type"
+OVERRIDES = {
+    _TYPE: "Content-Type",
     "response-content-language": "Content-Language",
     "response-expires": "Expires",
     "response-cache-control": "Cache-Control",
@@ -84,9 +86,11 @@ def say_object(resp: falcon.Response, found: StoredObject, query: Mapping[str, s
         resp.set_header(_META + name, text if _sayable(text) else Header(text, "utf-8", maxlinelen=10**6).encode())
     if missing:
         resp.set_header("x-amz-missing-meta", str(missing))
-    for name, header in _OVERRIDES.items():
+    for name, header in OVERRIDES.items():
         if (text := query.get(name)) is not None and _sayable(text):
             resp.set_header(header, text)
+            if name == _TYPE:
+                say_type(resp, text)
 
 
 def conditions(headers: Headers, prefix: str = "") -> Read:

@@ -20,7 +20,7 @@ from reactor_storage.s3 import xml
 from reactor_storage.s3.buckets import say
 from reactor_storage.s3.checks import PREFIX
 from reactor_storage.s3.faults import S3Error
-from reactor_storage.s3.headers import conditions, described, say_object
+from reactor_storage.s3.headers import OVERRIDES, conditions, described, say_object
 from reactor_storage.s3.request import Payload, S3Request
 from reactor_storage.writing import Writer
 
@@ -54,6 +54,9 @@ class ObjectOperations:
         """GetObject and HeadObject."""
         if asked.query.get("partNumber", "1") != "1":
             raise S3Error("InvalidPart", "an object is kept as one part; leave partNumber out")
+        if asked.caller.anonymous and not OVERRIDES.keys().isdisjoint(asked.query):
+            # As S3: else anybody could make links that show a public object as something else.
+            raise S3Error("InvalidRequest", "headers of the answer can be chosen by signed requests only")
         bucket = self._buckets.find(asked.caller, asked.bucket_name)
         looked: list[StoredObject] = []
 
