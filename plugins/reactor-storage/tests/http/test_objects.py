@@ -168,6 +168,17 @@ def test_a_checksum_is_checked(ann, files, header, right, wrong):
     assert len(files()) == 1
 
 
+def test_a_form_cannot_name_its_type_after_the_check(ann, files):
+    ann.bucket(allowed_mime_types=["image/*"])
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\nbytes\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="contentType"\r\n\r\ntext/html\r\n--x--\r\n'
+    )
+    refused = ann.call("POST", "object/docs/a.png", body=form, Content_Type="multipart/form-data; boundary=x")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (415, "mime_type_not_allowed")
+    assert (ann.get("docs/a.png").status_code, files()) == (404, [])
+
+
 def test_metadata_and_cache_control_come_back(ann):
     ann.bucket()
     ann.put("docs/a", b"x", X_Metadata="eyJhIjogMX0=", Cache_Control="max-age=60")

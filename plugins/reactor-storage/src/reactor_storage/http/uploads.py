@@ -75,7 +75,10 @@ def _form(
             taken = (*writer.stage(caller, bucket, key, _pieces(part), kind), kind)
         if taken is None:
             raise InvalidStorageRequest("the form holds no file", hint="Send the bytes in a part named file.")
-        return taken[0], taken[1], _described(fields, taken[2])
+        new = _described(fields, taken[2])
+        # A field behind the file may have named another type than the one the file was taken with.
+        writer.admit(taken[0], new.content_type)
+        return taken[0], taken[1], new
     except (MultipartParseError, MediaMalformedError) as error:
         _drop(writer, taken)
         raise InvalidStorageRequest("the form cannot be read", details={"problem": str(error.description)}) from error
