@@ -211,12 +211,16 @@ class PoolTimeout(ReactorError):
     kind = Kind.UPSTREAM_TIMEOUT
 
 
+# A text that no text of Postgres can be: a NUL, or a surrogate that has no other half. Whoever sent it must mend it.
+_NO_TEXT = frozenset({"22021", "22P05"})
+
+
 class DatabaseFault(ReactorError):
     """The database refused a statement.
 
     Carries Postgres' own diagnostics so that a capability can map them to its codes. Left unmapped it is
-    a plain 500 whose body shows none of them. `position` is where in the statement, `parameter` the number of the parameter
-    whose text its type cannot read.
+    a plain 500 whose body shows none of them, or 400 where a text cannot be one. `position` is where in the statement,
+    `parameter` the number of the parameter whose text its type cannot read.
     """
 
     code = "database_error"
@@ -235,7 +239,15 @@ class DatabaseFault(ReactorError):
         position: int | None = None,
         parameter: int | None = None,
     ) -> None:
-        super().__init__("the database refused the statement")
+        if sqlstate in _NO_TEXT:
+            super().__init__(
+                "a text of the request holds a character that cannot be kept: NUL, or half of a surrogate pair",
+                code="validation_error",
+                hint="Send it without that character.",
+                status=400,
+            )
+        else:
+            super().__init__("the database refused the statement")
         self.sqlstate = sqlstate
         self.primary = primary
         self.detail = detail

@@ -75,6 +75,15 @@ def test_every_kind_has_a_status() -> None:
     assert set(STATUS) == set(Kind)
 
 
+def test_a_text_that_the_database_cannot_keep_is_the_callers_to_mend(serve: Callable[..., Any]) -> None:
+    answer = one(
+        serve, DatabaseFault(sqlstate="22P05", primary="unsupported Unicode escape sequence", detail="hunter2")
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
+    assert "NUL" in answer.json()["error"]["message"]
+    assert "hunter2" not in answer.text
+
+
 @pytest.mark.parametrize(
     "error",
     [

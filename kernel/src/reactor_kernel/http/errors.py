@@ -70,7 +70,7 @@ def envelope(
 
 def body_of(error: ReactorError, request_id: str, dialect: ErrorDialect | None = None) -> tuple[int, bytes]:
     """Return the status and envelope of a domain error; a refusal of the database that nobody mapped shows nothing."""
-    if isinstance(error, DatabaseFault):
+    if isinstance(error, DatabaseFault) and error.status is None:
         return 500, standard_body(500, request_id, dialect=dialect)
     status = status_of(error)
     members, top_level = error.members, error.top_level

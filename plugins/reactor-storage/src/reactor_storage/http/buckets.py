@@ -101,6 +101,6 @@ def _bytes(value: int | str) -> int:
         digits = value.strip().rstrip("BKMGbkmgi")
         unit = value.strip()[len(digits) :].strip().lower()
         number = int(digits) * _UNITS[unit] if digits.strip().isdigit() and unit in _UNITS else 0
-    if not isinstance(number, int) or number < 1:
-        raise InvalidStorageRequest(f"file_size_limit must be a number of bytes above 0, not {value!r}")
+    if not isinstance(number, int) or not 0 < number < 2**63:
+        raise InvalidStorageRequest(f"file_size_limit must be a number of bytes above 0, not {value!r:.60}")
     return number

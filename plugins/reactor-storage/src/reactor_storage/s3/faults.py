@@ -70,7 +70,7 @@ class S3Error(Exception):
 
 def in_s3_words(error: ReactorError, status: int) -> tuple[str, int, str]:
     """Return code, status and message for an error of the platform whose own status is given."""
-    if isinstance(error, DatabaseFault):
+    if isinstance(error, DatabaseFault) and error.status is None:
         # Nobody mapped it, so what it says is for the log alone.
         return "InternalError", 500, "something went wrong on the server"
     if isinstance(error, PartsOutOfOrder):
