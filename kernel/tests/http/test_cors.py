@@ -94,3 +94,14 @@ def test_the_platforms_own_surfaces_never_carry_it(serve: Callable[..., Any], pa
 def test_a_name_that_only_begins_like_them_does(serve: Callable[..., Any]) -> None:
     served = serve(*MOUNTS, server=server(allow_origins=("*",)))
     assert cors_of(served.client.get("/_admin_x", headers={"Origin": APP}))["access-control-allow-origin"] == "*"
+
+
+def test_a_route_exposes_headers_of_its_own_errors_included(serve: Callable[..., Any]) -> None:
+    uploads = Mount("/shop/v1/uploads", Get(), access=Access.USER, exposes=("Upload-Offset", "Retry-After"))
+    served = serve(*MOUNTS, uploads, server=server(allow_origins=(APP,)))
+    usual = "X-Request-Id, Retry-After, Content-Range"
+    for path, exposed in (("/shop/v1/uploads", f"{usual}, Upload-Offset"), ("/shop/v1/x", usual)):
+        answer = served.client.get(path, headers={"Origin": APP})
+        assert answer.status_code == 401
+        assert cors_of(answer)["access-control-expose-headers"] == exposed
+    assert cors_of(served.client.get("/shop/v1/uploads", headers={"Origin": "https://other.example.com"})) == {}

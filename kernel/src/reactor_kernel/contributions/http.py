@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -82,6 +82,7 @@ class Mount:
         methods: deviations per HTTP method.
         dialect: what the platform's own errors on this route (401, 405, 413 …) say beside the envelope, for clients of
             another API that read theirs elsewhere.
+        exposes: names of response headers that scripts of other origins may read, beside `[server.cors] expose_headers`.
     """
 
     path: str
@@ -94,6 +95,7 @@ class Mount:
     suffix: str | None = None
     methods: Mapping[str, MethodRule] = field(default_factory=dict)
     dialect: ErrorDialect | None = None
+    exposes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not _PATH.match(self.path):

@@ -124,7 +124,8 @@ class WsgiApp:
             sent = status[:3]
             headers.append(("X-Request-Id", request_id))
             if self._cors.enabled:
-                headers.extend(self._cors.headers(path, environ.get("HTTP_ORIGIN")))
+                exposed = context.route.exposes if context.route is not None else ()
+                headers.extend(self._cors.headers(path, environ.get("HTTP_ORIGIN"), exposed))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
         def finish() -> None:

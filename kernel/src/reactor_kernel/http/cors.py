@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _NEVER = ("/_admin", "/_ops", "/_cloud", "/_internal")
@@ -16,13 +17,13 @@ class Cors:
         self._methods = ", ".join(config.allow_methods)
         self._headers = ", ".join(config.allow_headers)
         self._echo_headers = "*" in config.allow_headers
-        self._expose = ", ".join(config.expose_headers)
+        self._expose = tuple(config.expose_headers)
         self._credentials = bool(config.allow_credentials)
         self._max_age = str(config.max_age_secs)
         self.enabled = bool(self._origins)
 
-    def headers(self, path: str, origin: str | None) -> list[tuple[str, str]]:
-        """Return the headers of an ordinary answer."""
+    def headers(self, path: str, origin: str | None, exposed: Sequence[str] = ()) -> list[tuple[str, str]]:
+        """Return the headers of an ordinary answer; `exposed` are those that its route lets scripts read."""
         if origin is None or not self.enabled or self._excluded(path):
             return []
         vary = [("Vary", "Origin")]
@@ -31,8 +32,8 @@ class Cors:
         allowed = [("Access-Control-Allow-Origin", "*" if self._any else origin)]
         if self._credentials:
             allowed.append(("Access-Control-Allow-Credentials", "true"))
-        if self._expose:
-            allowed.append(("Access-Control-Expose-Headers", self._expose))
+        if names := dict.fromkeys((*self._expose, *exposed)):
+            allowed.append(("Access-Control-Expose-Headers", ", ".join(names)))
         return allowed + ([] if self._any else vary)
 
     def preflight(self, path: str, environ: dict[str, Any]) -> list[tuple[str, str]] | None:

@@ -38,6 +38,7 @@ class Route:
     rules: dict[str, Rule]
     prefix: str
     dialect: ErrorDialect | None = None
+    exposes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def make_routes(parts: HttpParts) -> tuple[list[tuple[Mount, Route]], list[Fault
                         f"{method} names a permission, which {rule.access.name} callers do not have",
                     )
                 )
-        routes.append((mount, Route(owner, mount.path, rules, prefix, mount.dialect)))
+        routes.append((mount, Route(owner, mount.path, rules, prefix, mount.dialect, tuple(mount.exposes))))
     for owner, _ in parts.fallback[1:]:
         first = parts.fallback[0][0]
         faults.append(

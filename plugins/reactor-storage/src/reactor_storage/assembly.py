@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
+    from reactor_storage.tus import ResumableUploads
     from reactor_storage.writing import Writer
 
 
@@ -113,6 +114,20 @@ class Assembly:
             self.ctx.db, self.buckets, self.writer, self.backend, self.remains, kind=kind, life=config.upload_expiry_secs,
             part_limit=config.max_upload_size,
         )  # fmt: skip
+
+    @cached_property
+    def resumable(self) -> ResumableUploads:
+        """Resumable uploads."""
+        from reactor_storage.tus import ResumableUploads
+        from reactor_storage.tus_admission import Admission
+        from reactor_storage.tus_leases import Leases
+        from reactor_storage.tus_receiving import Receiver
+
+        db, log, life = self.ctx.db, self.ctx.log, self.config.upload_expiry_secs
+        admission = Admission(self.buckets, self.writer, max_size=self.config.max_object_size)
+        leases = Leases(db, log, life=life)
+        shared = (self.writer, self.backend, self.remains, leases)
+        return ResumableUploads(db, admission, Receiver(db, admission, *shared, log, life=life), *shared, life=life)
 
     @cached_property
     def probes(self) -> StorageProbes:

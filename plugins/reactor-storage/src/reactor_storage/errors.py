@@ -133,3 +133,36 @@ class UnsatisfiableRange(RangeNotSatisfiable):
     """The range lies outside of the object."""
 
     code = "range_not_satisfiable"
+
+
+class UploadNotFound(NotFound):
+    """There is no such upload."""
+
+    code = "upload_not_found"
+    hint = "Begin a new one at POST /storage/v1/upload/resumable."
+
+
+class OffsetMismatch(Conflict):
+    """The upload is at another offset."""
+
+    code = "offset_mismatch"
+    hint = "Ask for its offset with HEAD and go on from there."
+
+
+class UploadLocked(Conflict):
+    """Another request writes to the upload."""
+
+    code = "upload_locked"
+    hint = "Ask for its offset with HEAD in a moment and go on from there."
+
+
+class UploadIsFinal(Forbidden):
+    """The upload was made of others and takes no bytes."""
+
+    code = "upload_is_final"
+
+
+class InvalidConcatenation(BadRequest):
+    """The uploads cannot be put together."""
+
+    code = "invalid_concatenation"

@@ -217,12 +217,12 @@ class MultipartUploads:
         return [_UPLOAD.decode(row[0] or b"") for row in result.rows]
 
     def sweep(self) -> int:
-        """End uploads of every kind whose time is over; return how many."""
+        """Forget uploads of every kind whose time is over; return how many had not become an object."""
         (found,) = self._db.run(None, [multipart_queries.expired(_BATCH)], readonly=True)
         for id in texts_in(found):
             dropped, *_ = self._db.run(None, multipart_queries.end_upload(id))
             self._remains.release(texts_in(dropped))
-        return len(found.rows)
+        return texts_in(found, 1).count("f")
 
     def _audit(self, event: str, caller: Caller, upload: Upload) -> Statement:
         return queries.audit(

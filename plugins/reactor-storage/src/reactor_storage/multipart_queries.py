@@ -86,22 +86,28 @@ def parts(upload_id: str, after: int, most: int) -> Statement:
     )
 
 
+def drop_parts(upload_id: str) -> Statement:
+    """Remove an upload's parts; returns their locators."""
+    return Statement(
+        "delete from _reactor_storage.multipart_parts where upload_id = $1 returning locator",
+        (upload_id,),
+        as_owner=True,
+    )
+
+
 def end_upload(upload_id: str) -> list[Statement]:
     """Remove an upload and its parts; returns their locators."""
     return [
-        Statement(
-            "delete from _reactor_storage.multipart_parts where upload_id = $1 returning locator",
-            (upload_id,),
-            as_owner=True,
-        ),
+        drop_parts(upload_id),
         Statement("delete from _reactor_storage.multipart_uploads where id = $1", (upload_id,), as_owner=True),
     ]
 
 
 def expired(most: int) -> Statement:
-    """Return the ids of uploads, of whatever kind, whose time is over."""
+    """Return uploads, of whatever kind, whose time is over: id, and whether its object was made (`t`)."""
     return Statement(
-        "select id from _reactor_storage.multipart_uploads where expires_at <= now() order by expires_at limit $1",
+        """select id, coalesce((facts->>'done')::boolean, false) from _reactor_storage.multipart_uploads
+          where expires_at <= now() order by expires_at limit $1""",
         (str(most),),
         as_owner=True,
     )

@@ -115,7 +115,7 @@ class StoragePlugin:
         Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
         is asked in `access.py` for each bucket.
         """
-        from reactor_storage.http import mounts_s3, mounts_sdk
+        from reactor_storage.http import mounts_s3, mounts_sdk, mounts_tus
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
@@ -147,6 +147,7 @@ class StoragePlugin:
         )
         yield from mounts_sdk.mounts(parts)
         yield from mounts_s3.mounts(parts)
+        yield from mounts_tus.mounts(parts)
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

@@ -7,7 +7,7 @@ and a crash leaves at most bytes that no row refers to, which `Remains` sweeps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -75,11 +75,14 @@ class Writer:
         """Drop a content that was staged and not adopted."""
         self._backend.discard(staged)
 
-    def rehearse(self, caller: Caller, bucket: Bucket, key: str) -> None:
-        """Raise PolicyDenied unless policies let the caller store something under a key; nothing is changed."""
+    def rehearse(self, caller: Caller, bucket: Bucket, key: str, rule: Rule = ANY) -> None:
+        """Raise PolicyDenied unless policies let the caller store something under a key; nothing is changed.
+
+        Raises ObjectExists or Unsatisfied where `rule` does not hold now.
+        """
         with policies_speak(f"store {key!r}"), suppress(_Rehearsed), self._db.begin(caller.acting) as tx:
             tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
-            _write(tx, caller, bucket, key, 0, "", NewObject(), ANY)
+            _write(tx, caller, bucket, key, 0, "", NewObject(), rule)
             raise _Rehearsed
 
     def limit_of(self, bucket: Bucket) -> int:
@@ -103,14 +106,17 @@ class Writer:
 
     def adopt(
         self, caller: Caller, bucket: Bucket, key: str, staged: Staged, new: NewObject, rule: Rule = ANY,
-        *, with_it: Sequence[Statement] = (),
+        *, with_it: Sequence[Statement] = (), guard: Callable[[Tx], None] | None = None,
     ) -> tuple[StoredObject, bool]:  # fmt: skip
         """Make a staged content an object's, in one transaction with the statements `with_it`; it is dropped where that fails.
 
-        What the statements return in their first columns are locators that they no longer refer to.
+        `guard` begins the transaction; what it raises ends it. What the statements return in their first columns are locators that
+        they no longer refer to.
         """
         try:
             with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
+                if guard is not None:
+                    guard(tx)
                 tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
                 stored, was = _write(tx, caller, bucket, key, staged.size, f'"{staged.sha256}"', new, rule)
                 tx.run([queries.hold_blob(staged.locator, staged.size, staged.sha256)])

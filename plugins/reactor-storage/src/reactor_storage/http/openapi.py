@@ -28,10 +28,10 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
-    from reactor_storage.http import openapi_s3, openapi_sdk
+    from reactor_storage.http import openapi_s3, openapi_sdk, openapi_tus
 
     fragment = _primary()
-    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths()
+    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths() | openapi_tus.paths()
     return fragment
 
 
