@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
     from reactor_storage.buckets import Buckets
     from reactor_storage.grants import Grants
+    from reactor_storage.history import History
+    from reactor_storage.lifecycle import Lifecycle
     from reactor_storage.listings import Listings
     from reactor_storage.multipart import Kind, MultipartUploads
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
     from reactor_storage.tus import ResumableUploads
+    from reactor_storage.usage import Usage
     from reactor_storage.writing import Writer
 
 
@@ -128,6 +131,25 @@ class Assembly:
         leases = Leases(db, log, life=life)
         shared = (self.writer, self.backend, self.remains, leases)
         return ResumableUploads(db, admission, Receiver(db, admission, *shared, log, life=life), *shared, life=life)
+    def history(self) -> History:
+        """Earlier versions."""
+        from reactor_storage.history import History
+
+        return History(self.ctx.db, self.buckets, self.reader, self.writer, self.remains)
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """Keeps to lifecycle rules."""
+        from reactor_storage.lifecycle import Lifecycle
+
+        return Lifecycle(self.ctx.db, self.remains, self.ctx.clock, self.ctx.log)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """Sums up what buckets hold."""
+        from reactor_storage.usage import Usage
+
+        return Usage(self.ctx.db)
 
     @cached_property
     def probes(self) -> StorageProbes:

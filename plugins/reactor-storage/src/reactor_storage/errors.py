@@ -166,3 +166,15 @@ class InvalidConcatenation(BadRequest):
     """The uploads cannot be put together."""
 
     code = "invalid_concatenation"
+
+class VersionNotFound(NotFound):
+    """There is no such version of the object."""
+
+    code = "version_not_found"
+    hint = "GET /storage/v1/versions/{bucket}/{key} lists the versions of an object."
+
+
+class InvalidLifecycle(InvalidStorageRequest):
+    """A lifecycle rule cannot be kept to."""
+
+    hint = 'Send rules such as {"prefix": "tmp/", "expire_days": 7}, {"noncurrent_days": 30} or both in one.'

@@ -52,6 +52,11 @@ def object_key(text: str) -> str:
     return text
 
 
+def has_forbidden_character(text: str) -> bool:
+    """Tell whether a text holds a character that no key holds."""
+    return _FORBIDDEN.search(text) is not None
+
+
 def is_folder_marker(key: str) -> bool:
     """Tell whether a key names a folder, which holds no bytes."""
     return key.endswith("/")

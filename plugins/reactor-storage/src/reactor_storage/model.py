@@ -10,8 +10,12 @@ import msgspec
 
 
 class LifecycleRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """When objects under a prefix end: current ones after `expire_days`, earlier versions after `noncurrent_days`."""
+    """When objects under a prefix end: current ones after `expire_days`, earlier versions after `noncurrent_days`.
 
+    `id` is a name that S3's clients give a rule.
+    """
+
+    id: str = ""
     prefix: str = ""
     expire_days: int | None = None
     noncurrent_days: int | None = None
@@ -58,6 +62,42 @@ class NewObject(msgspec.Struct, frozen=True):
     content_type: str | None = None
     cache_control: str | None = None
     metadata: Mapping[str, Any] = {}
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One content that a key has or had, or the note that its object was deleted. The ids of a key's versions ascend.
+
+    `object_id` and `owner_id` are the object's; where they are not known they are None. A note has the size 0 and the ETag "".
+    """
+
+    version_id: str
+    org_id: str
+    bucket: str
+    key: str
+    object_id: str | None
+    owner_id: str | None
+    size: int
+    etag: str
+    content_type: str | None
+    cache_control: str | None
+    metadata: Mapping[str, Any]
+    delete_marker: bool
+    is_latest: bool
+    created_by: str | None
+    created_at: datetime
+    locator: str | None
+
+    @property
+    def incarnation(self) -> str:
+        """What is the same for all versions of one object, from its making to its deletion."""
+        return self.object_id or self.version_id
+
+    def as_object(self) -> StoredObject:
+        """Return the content as if it were an object's current one."""
+        return StoredObject(
+            self.incarnation, self.bucket, self.key, self.owner_id, self.org_id, self.content_type, self.size, self.etag,
+            self.metadata, self.cache_control, self.version_id, self.created_at, self.created_at, self.locator or "",
+        )  # fmt: skip
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -97,7 +97,7 @@ class StoragePlugin:
         yield PermissionDoc("storage:bucket:create", "make buckets")
         yield PermissionDoc("storage:*:read", "read and list the objects of a bucket; its name stands for *")
         yield PermissionDoc("storage:*:write", "store, replace and remove objects of a bucket")
-        yield PermissionDoc("storage:*:delete", "remove objects of a bucket")
+        yield PermissionDoc("storage:*:delete", "remove objects of a bucket, and versions of them for good")
         yield PermissionDoc("storage:*:admin", "change, empty and remove a bucket")
 
     @hookimpl
@@ -115,7 +115,7 @@ class StoragePlugin:
         Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
         is asked in `access.py` for each bucket.
         """
-        from reactor_storage.http import mounts_s3, mounts_sdk, mounts_tus
+        from reactor_storage.http import mounts_life, mounts_s3, mounts_sdk, mounts_tus
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
@@ -133,7 +133,7 @@ class StoragePlugin:
         yield Mount("/storage/v1/sign/{bucket}/{key:path}", SignResource(parts.grants), access=Access.USER)
         yield Mount(
             "/storage/v1/object/{bucket}/{key:path}",
-            ObjectResource(parts.reader, parts.writer, callers),
+            ObjectResource(parts.reader, parts.writer, parts.history, callers),
             access=Access.PUBLIC,
             timeout=0,
             methods={"PUT": upload, "POST": upload},
@@ -148,6 +148,7 @@ class StoragePlugin:
         yield from mounts_sdk.mounts(parts)
         yield from mounts_s3.mounts(parts)
         yield from mounts_tus.mounts(parts)
+        yield from mounts_life.mounts(parts)
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
@@ -158,14 +159,26 @@ class StoragePlugin:
 
     @hookimpl
     def reactor_background(self, ctx: PluginContext) -> Iterable[BackgroundService]:
-        """Remove what nothing refers to, on one node."""
+        """Remove what nothing refers to and what is over, and sum up, each on one node."""
 
         def sweep(stop: StopSignal) -> None:
             from reactor_storage.sweeping import sweep_regularly
 
             sweep_regularly(self._assembled(ctx), stop)
 
+        def keep_to_rules(stop: StopSignal) -> None:
+            from reactor_storage.lifecycle import keep_to_rules
+
+            keep_to_rules(self._assembled(ctx), stop)
+
+        def fold(stop: StopSignal) -> None:
+            from reactor_storage.usage import fold_regularly
+
+            fold_regularly(self._assembled(ctx), stop)
+
         yield BackgroundService("storage-sweep", sweep, leader_only=True)
+        yield BackgroundService("storage-lifecycle", keep_to_rules, leader_only=True)
+        yield BackgroundService("storage-usage", fold, leader_only=True)
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:

@@ -12,7 +12,7 @@ from reactor_storage.model import NewObject
 
 _encode = msgspec.json.encode
 
-_BUCKET = """json_build_object('id', b.id, 'name', b.name, 'org_id', b.org_id, 'owner_id', b.owner_id, 'public', b.public,
+BUCKET = """json_build_object('id', b.id, 'name', b.name, 'org_id', b.org_id, 'owner_id', b.owner_id, 'public', b.public,
   'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types, 'versioning', b.versioning,
   'lifecycle', b.lifecycle, 'created_at', b.created_at, 'updated_at', b.updated_at)"""
 OBJECT = """json_build_object('id', o.id, 'bucket', o.bucket, 'key', o.key, 'owner_id', o.owner_id, 'org_id', o.org_id,
@@ -31,7 +31,7 @@ _THIS = "org_id = $1 and bucket = $2 and key = $3"
 def bucket(org_id: str, ref: str) -> Statement:
     """Return a bucket by id or name."""
     return Statement(
-        f"select {_BUCKET} from storage.buckets b where b.org_id = $1 and (b.name = $2 or b.id::text = $2)",
+        f"select {BUCKET} from storage.buckets b where b.org_id = $1 and (b.name = $2 or b.id::text = $2)",
         (org_id, ref),
         as_owner=True,
     )
@@ -40,13 +40,13 @@ def bucket(org_id: str, ref: str) -> Statement:
 def public_buckets(name: str) -> Statement:
     """Return the public buckets of that name, of whatever organisation; two are enough to know that there are several."""
     return Statement(
-        f"select {_BUCKET} from storage.buckets b where b.name = $1 and b.public limit 2", (name,), as_owner=True
+        f"select {BUCKET} from storage.buckets b where b.name = $1 and b.public limit 2", (name,), as_owner=True
     )
 
 
 def buckets(org_id: str) -> Statement:
     """Return the organisation's buckets that the caller sees."""
-    return Statement(f"select {_BUCKET} from storage.buckets b where b.org_id = (select auth.org_id()) order by b.name")
+    return Statement(f"select {BUCKET} from storage.buckets b where b.org_id = (select auth.org_id()) order by b.name")
 
 
 def insert_bucket(org_id: str, owner_id: str | None, name: str, fields: Mapping[str, Any]) -> Statement:
@@ -54,7 +54,7 @@ def insert_bucket(org_id: str, owner_id: str | None, name: str, fields: Mapping[
     return Statement(
         f"""with b as (insert into storage.buckets
           (id, name, org_id, owner_id, public, file_size_limit, allowed_mime_types, versioning, lifecycle)
-          values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning *) select {_BUCKET} from b""",
+          values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning *) select {BUCKET} from b""",
         (str(uuid7()), name, org_id, owner_id, *_bucket_values(fields)),
     )
 
@@ -68,7 +68,7 @@ def update_bucket(bucket_id: str, fields: Mapping[str, Any]) -> Statement:
             is distinct from ($2::boolean, $3::bigint, $4::text[], $5::boolean, $6::jsonb) returning *),
         b as (select * from changed union all
               select * from storage.buckets where id = $1 and not exists (select from changed))
-        select {_BUCKET}, exists (select from changed) from b""",
+        select {BUCKET}, exists (select from changed) from b""",
         (bucket_id, *_bucket_values(fields)),
     )
 
@@ -98,15 +98,16 @@ def visible(org_id: str, bucket: str, key: str) -> Statement:
 
 
 def upsert(
-    org_id: str, bucket: str, key: str, owner_id: str | None, version_id: str, size: int, etag: str, new: NewObject
-) -> Statement:
-    """Make an object, or give it a new content."""
+    org_id: str, bucket: str, key: str, owner_id: str | None, version_id: str, size: int, etag: str, new: NewObject,
+    object_id: str,
+) -> Statement:  # fmt: skip
+    """Make an object of this id and owner, or give the one that is there a new content."""
     return Statement(
         f"""{_INSERT} on conflict (org_id, bucket, key) do update set content_type = excluded.content_type,
           size = excluded.size, etag = excluded.etag, metadata = excluded.metadata, cache_control = excluded.cache_control,
           version_id = excluded.version_id, updated_at = now() returning *) select {OBJECT} from o""",
         (
-            str(uuid7()), org_id, bucket, key, owner_id, version_id, str(size), etag,
+            object_id, org_id, bucket, key, owner_id, version_id, str(size), etag,
             new.content_type, new.cache_control, _encode(new.metadata),
         ),
     )  # fmt: skip
@@ -117,12 +118,13 @@ _INSERT = """with o as (insert into storage.objects
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"""
 
 
-def delete(org_id: str, bucket: str, keys: Sequence[str]) -> Statement:
-    """Remove objects; one row (version id, object) for each that was."""
+def delete(org_id: str, bucket: str, keys: Sequence[str], only: Sequence[str] | None = None) -> Statement:
+    """Remove objects, where `only` is given those whose current version it names; one row for each that was."""
     return Statement(
-        f"""with o as (delete from storage.objects where org_id = $1 and bucket = $2 and key = any($3) returning *)
-          select o.version_id, {OBJECT} from o order by o.key""",
-        (org_id, bucket, array(keys)),
+        f"""with o as (delete from storage.objects where org_id = $1 and bucket = $2 and key = any($3)
+            and ($4::uuid[] is null or version_id = any($4)) returning *)
+          select {OBJECT} from o order by o.key""",
+        (org_id, bucket, array(keys), None if only is None else array(only)),
     )
 
 
@@ -241,32 +243,6 @@ def touch_blob(locator: str) -> Statement:
     return Statement(
         "update _reactor_storage.blobs set touched_at = now() where locator = $1 returning locator",
         (locator,),
-        as_owner=True,
-    )
-
-
-def insert_version(
-    version_id: str, org_id: str, bucket: str, key: str, locator: str | None, size: int, etag: str, new: NewObject,
-    created_by: str | None,
-) -> Statement:  # fmt: skip
-    """Note a content of an object; without a locator, that it was deleted."""
-    return Statement(
-        """insert into _reactor_storage.versions (id, org_id, bucket, key, locator, size, etag, content_type, cache_control,
-            metadata, delete_marker, created_by)
-          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $5::text is null, $11)""",
-        (
-            version_id, org_id, bucket, key, locator, str(size), etag, new.content_type, new.cache_control,
-            _encode(new.metadata), created_by,
-        ),
-        as_owner=True,
-    )  # fmt: skip
-
-
-def supersede(version_ids: Sequence[str]) -> Statement:
-    """Keep versions as earlier ones."""
-    return Statement(
-        "update _reactor_storage.versions set superseded_at = now() where id = any($1::uuid[])",
-        (array(version_ids),),
         as_owner=True,
     )
 

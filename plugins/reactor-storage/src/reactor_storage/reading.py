@@ -9,7 +9,7 @@ from reactor_storage import queries
 from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend
 from reactor_storage.buckets import Buckets
-from reactor_storage.errors import InvalidStorageRequest, ObjectNotFound
+from reactor_storage.errors import InvalidStorageRequest, ObjectNotFound, VersionNotFound
 from reactor_storage.keys import object_key
 from reactor_storage.model import Bucket, Page, StoredObject
 from reactor_storage.rows import objects_in, texts_in
@@ -85,7 +85,7 @@ class Reader:
             raise InvalidStorageRequest(f"limit must be from 1 to {MAX_LISTED}, not {limit}")
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "read")
-        lowest = _lowest(prefix, delimiter, cursor)
+        lowest = lowest_key(prefix, delimiter, cursor)
         if lowest is None:
             return Page(bucket, ())
         place = (bucket.org_id, bucket.name, prefix)
@@ -104,8 +104,8 @@ class Reader:
         return Page(bucket, tuple(objects), tuple(prefixes), entries[limit - 1])
 
 
-def _lowest(prefix: str, delimiter: str, cursor: str | None) -> str | None:
-    """Return the least key that a page may show; None where there is none."""
+def lowest_key(prefix: str, delimiter: str, cursor: str | None) -> str | None:
+    """Return the least key that a page behind a cursor may show; None where there is none."""
     if cursor is None:
         return prefix
     if delimiter and cursor.endswith(delimiter) and len(cursor) > len(prefix):
@@ -125,4 +125,12 @@ def not_found(bucket: str, key: str) -> ObjectNotFound:
     """Return the error that says so; the same whether it is hidden or not there."""
     return ObjectNotFound(
         f"there is no object {key!r} in the bucket {bucket!r}", details={"bucket": bucket, "key": key}
+    )
+
+
+def no_such_version(bucket: str, key: str, version_id: str) -> VersionNotFound:
+    """Return the error that says so; the same whether it is hidden, removed or was never there."""
+    return VersionNotFound(
+        f"there is no version {version_id[:80]!r} of {key!r} in the bucket {bucket!r}",
+        details={"bucket": bucket, "key": key, "version_id": version_id[:80]},
     )

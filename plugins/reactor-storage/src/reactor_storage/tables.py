@@ -63,10 +63,29 @@ versions = Table(
     Column("created_by", UUID),
     _now("created_at"),
     Column("superseded_at", DateTime(timezone=True)),
+    Column("object_id", UUID),
+    Column("owner_id", UUID),
+    Column("versioned", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("delete_marker or locator is not null"),
 )
-Index("versions_of_key", versions.c.org_id, versions.c.bucket, versions.c.key, versions.c.created_at.desc())
+_of_bucket = (versions.c.org_id, versions.c.bucket)
+Index("versions_in_order", *_of_bucket, versions.c.key, versions.c.id.desc())
 Index("versions_of_blob", versions.c.locator)
+for _name, _age, _which in (
+    ("versions_current", versions.c.created_at, text("superseded_at is null and not delete_marker")),
+    ("versions_deletions", versions.c.created_at, text("superseded_at is null and delete_marker")),
+    ("versions_earlier", versions.c.superseded_at, text("superseded_at is not null")),
+):
+    Index(_name, *_of_bucket, _age, versions.c.key, postgresql_where=_which)
+
+usage_changes = Table(
+    "usage_changes",
+    metadata,
+    Column("org_id", UUID, nullable=False),
+    _key("bucket"),
+    *(Column(name, BigInteger, nullable=False) for name in ("objects", "bytes", "versions", "noncurrent_bytes")),
+)
+Index("usage_changes_of_bucket", usage_changes.c.org_id, usage_changes.c.bucket)
 
 multipart_uploads = Table(
     "multipart_uploads",

@@ -12,17 +12,18 @@ from contextlib import suppress
 
 import msgspec
 
-from reactor_kernel.api import Database, Statement, Tx, uuid7
-from reactor_storage import events, queries
+from reactor_kernel.api import Database, Statement, Tx
+from reactor_storage import history_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend, ContentTooLong, Staged
 from reactor_storage.buckets import Buckets
-from reactor_storage.errors import MimeTypeNotAllowed, ObjectTooLarge, PolicyDenied
+from reactor_storage.changes import Removed, note_stored, remove, write_row
+from reactor_storage.errors import MimeTypeNotAllowed, ObjectTooLarge, PolicyDenied, Unsatisfied
 from reactor_storage.keys import is_folder_marker, object_key
-from reactor_storage.model import Bucket, NewObject, StoredObject
-from reactor_storage.reading import not_found
+from reactor_storage.model import Bucket, NewObject, StoredObject, Version
+from reactor_storage.reading import no_such_version, not_found
 from reactor_storage.remains import Remains
-from reactor_storage.rows import current_in, objects_in, policies_speak, texts_in
+from reactor_storage.rows import current_in, policies_speak, texts_in
 from reactor_storage.rules import ANY, Rule
 
 
@@ -82,7 +83,7 @@ class Writer:
         """
         with policies_speak(f"store {key!r}"), suppress(_Rehearsed), self._db.begin(caller.acting) as tx:
             tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
-            _write(tx, caller, bucket, key, 0, "", NewObject(), rule)
+            write_row(tx, caller, bucket, key, 0, "", NewObject(), rule)
             raise _Rehearsed
 
     def limit_of(self, bucket: Bucket) -> int:
@@ -118,17 +119,17 @@ class Writer:
                 if guard is not None:
                     guard(tx)
                 tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
-                stored, was = _write(tx, caller, bucket, key, staged.size, f'"{staged.sha256}"', new, rule)
+                stored, created = write_row(tx, caller, bucket, key, staged.size, f'"{staged.sha256}"', new, rule)
                 tx.run([queries.hold_blob(staged.locator, staged.size, staged.sha256)])
                 self._backend.keep(staged)
-                left = _note(tx, caller, bucket, stored, staged.locator, new, was)
+                left = note_stored(tx, caller, bucket, stored, staged.locator, new, created=created)
                 for result in tx.run(with_it) if with_it else ():
                     left += texts_in(result) if result.columns else []
         except BaseException:
             self._backend.discard(staged)
             raise
         self._remains.release(left)
-        return msgspec.structs.replace(stored, locator=staged.locator), was is None
+        return msgspec.structs.replace(stored, locator=staged.locator), created
 
     def copy(
         self, caller: Caller, source: StoredObject, bucket: Bucket, key: str, new: NewObject, rule: Rule = ANY,
@@ -149,34 +150,67 @@ class Writer:
             (held,) = tx.run([queries.touch_blob(source.locator)])
             if not held.rows:
                 raise not_found(source.bucket, source.key)
-            stored, was = _write(tx, caller, bucket, key, source.size, source.etag, new, rule)
-            left = _note(tx, caller, bucket, stored, source.locator, new, was)
+            stored, created = write_row(tx, caller, bucket, key, source.size, source.etag, new, rule)
+            left = note_stored(tx, caller, bucket, stored, source.locator, new, created=created)
             if move and places[0] != places[1]:
-                removed, freed = _remove(tx, caller, origin, [source.key])
+                (locked,) = tx.run([queries.lock(bucket.org_id, source.bucket, source.key)])
+                current = current_in(locked)
+                if current is None or current.version_id != source.version_id:
+                    raise Unsatisfied(f"{source.key!r} was changed while it was moved; nothing was changed by that")
+                removed, freed = remove(tx, caller, origin, [source.key])
                 if not removed:
                     raise PolicyDenied(f"a policy refuses to remove {source.key!r}")
                 left += freed
         self._remains.release(left)
         return msgspec.structs.replace(stored, locator=source.locator)
 
+    def restore(self, caller: Caller, bucket: Bucket, version: Version, rule: Rule = ANY) -> StoredObject:
+        """Give a key the content of a version that the caller may read once more, without moving a byte.
+
+        An object that was deleted is the same one again, of the same owner.
+
+        Raises:
+            VersionNotFound: it was removed meanwhile.
+            PolicyDenied, MimeTypeNotAllowed, ObjectTooLarge, Unsatisfied: as for any write.
+        """
+        caller.demand(bucket.name, "write")
+        self.admit(bucket, version.content_type)
+        if version.size > self.limit_of(bucket):
+            raise _too_long(bucket, version.key, self.limit_of(bucket))
+        key, new = version.key, NewObject(version.content_type, version.cache_control, version.metadata)
+        locator = version.locator or ""
+        with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
+            tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
+            (there,) = tx.run([history_queries.version(bucket.org_id, bucket.name, key, version.version_id, hold=True)])
+            # Only then the content: who just removed the version lets it go, unless somebody holds it.
+            if not there.rows or not tx.run([queries.touch_blob(locator)])[0].rows:
+                raise no_such_version(bucket.name, key, version.version_id)
+            stored, created = write_row(tx, caller, bucket, key, version.size, version.etag, new, rule, version)
+            left = note_stored(
+                tx, caller, bucket, stored, locator, new, created=created, audit="object.restore",
+                details={"restored": version.version_id},
+            )  # fmt: skip
+        self._remains.release(left)
+        return msgspec.structs.replace(stored, locator=locator)
+
     # -- removing -----------------------------------------------------------------------------------------------------
 
-    def delete(self, caller: Caller, bucket_ref: str, key: str, rule: Rule = ANY) -> None:
-        """Remove an object.
+    def delete(self, caller: Caller, bucket_ref: str, key: str, rule: Rule = ANY) -> Removed:
+        """Remove an object. Its earlier versions stay.
 
         Raises:
             ObjectNotFound: there is none that the caller sees.
             PolicyDenied: it sees it, and a policy refuses.
         """
         bucket = self._buckets.find(caller, bucket_ref)
-        if self.delete_many(caller, bucket, [key], rule):
-            return
+        for one in self.delete_many(caller, bucket, [key], rule):
+            return one
         (seen,) = self._db.run(caller.acting, [queries.visible(bucket.org_id, bucket.name, key)], readonly=True)
         if seen.rows:
             raise PolicyDenied(f"a policy refuses to remove {key!r}")
         raise not_found(bucket.name, key)
 
-    def delete_many(self, caller: Caller, bucket: Bucket, keys: Sequence[str], rule: Rule = ANY) -> list[StoredObject]:
+    def delete_many(self, caller: Caller, bucket: Bucket, keys: Sequence[str], rule: Rule = ANY) -> list[Removed]:
         """Remove objects by their exact keys in one transaction; return those that were there and could be."""
         caller.demand(bucket.name, "delete", "write")
         with policies_speak("remove objects"), self._db.begin(caller.acting) as tx:
@@ -185,91 +219,9 @@ class Writer:
                 for key in keys:
                     (locked,) = tx.run([queries.lock(bucket.org_id, bucket.name, key)])
                     rule.check(bucket.name, key, current_in(locked))
-            removed, left = _remove(tx, caller, bucket, keys)
+            removed, left = remove(tx, caller, bucket, keys)
         self._remains.release(left)
         return removed
-
-
-def _write(
-    tx: Tx, caller: Caller, bucket: Bucket, key: str, size: int, etag: str, new: NewObject, rule: Rule
-) -> tuple[StoredObject, str | None]:
-    """Write the row as the caller; return it and the id of the version it had."""
-    (locked,) = tx.run([queries.lock(bucket.org_id, bucket.name, key)])
-    current = current_in(locked)
-    rule.check(bucket.name, key, current)
-    row = queries.upsert(bucket.org_id, bucket.name, key, caller.identity.user_id, str(uuid7()), size, etag, new)
-    (written,) = tx.run([row])
-    return objects_in(written)[0], current.version_id if current else None
-
-
-def _note(
-    tx: Tx, caller: Caller, bucket: Bucket, stored: StoredObject, locator: str, new: NewObject, was: str | None
-) -> list[str]:
-    """Note the version, the end of the one before, the audit and the event; return the locators that this leaves."""
-    version = queries.insert_version(
-        stored.version_id,
-        bucket.org_id,
-        bucket.name,
-        stored.key,
-        locator,
-        stored.size,
-        stored.etag,
-        new,
-        caller.identity.user_id,
-    )
-    audit = queries.audit(
-        "object.put", caller.identity, caller.request_id, bucket=bucket.name, key=stored.key, org_id=bucket.org_id,
-        details={"size": stored.size, "etag": stored.etag, "created": was is None},
-    )  # fmt: skip
-    tx.run([version, audit])
-    tx.publish(
-        events.STORED,
-        events.ObjectStored(
-            org_id=bucket.org_id, bucket=bucket.name, key=stored.key, version_id=stored.version_id, size=stored.size,
-            etag=stored.etag, content_type=new.content_type, created=was is None,
-        ),
-    )  # fmt: skip
-    return [] if was is None else _end_versions(tx, bucket, [was])
-
-
-def _end_versions(tx: Tx, bucket: Bucket, version_ids: Sequence[str]) -> list[str]:
-    """Keep versions as earlier ones where the bucket does, else drop them; return the locators that this leaves."""
-    if bucket.versioning:
-        tx.run([queries.supersede(version_ids)])
-        return []
-    (forgotten,) = tx.run([queries.forget(version_ids)])
-    return texts_in(forgotten)
-
-
-def _remove(tx: Tx, caller: Caller, bucket: Bucket, keys: Sequence[str]) -> tuple[list[StoredObject], list[str]]:
-    """Remove rows as the caller; return the objects that went, and the locators that this leaves."""
-    (gone,) = tx.run([queries.delete(bucket.org_id, bucket.name, keys)])
-    if not gone.rows:
-        return [], []
-    removed = objects_in(gone, 1)
-    left = _end_versions(tx, bucket, texts_in(gone))
-    statements: list[Statement] = []
-    for one in removed:
-        if bucket.versioning:
-            statements.append(
-                queries.insert_version(
-                    str(uuid7()), bucket.org_id, bucket.name, one.key, None, 0, "", NewObject(), caller.identity.user_id
-                )
-            )
-        statements.append(
-            queries.audit(
-                "object.delete",
-                caller.identity,
-                caller.request_id,
-                bucket=bucket.name,
-                key=one.key,
-                org_id=bucket.org_id,
-            )
-        )
-        event = events.ObjectRemoved(org_id=bucket.org_id, bucket=bucket.name, key=one.key, version_id=one.version_id)
-        tx.publish(events.REMOVED, event)
-    tx.run(statements)
-    return removed, left
 
 
 def _too_long(bucket: Bucket, key: str, limit: int) -> ObjectTooLarge:

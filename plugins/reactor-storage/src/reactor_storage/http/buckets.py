@@ -12,7 +12,7 @@ from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
 from reactor_storage.http.shapes import bucket_json, say
-from reactor_storage.model import LifecycleRule
+from reactor_storage.lifecycle import WantedRule, checked_rules
 
 if TYPE_CHECKING:
     import falcon
@@ -29,7 +29,7 @@ class BucketBody(msgspec.Struct, frozen=True):
     file_size_limit: int | str | UnsetType | None = UNSET
     allowed_mime_types: list[str] | UnsetType | None = UNSET
     versioning: bool | UnsetType = UNSET
-    lifecycle: list[LifecycleRule] | UnsetType = UNSET
+    lifecycle: list[WantedRule] | UnsetType = UNSET
 
     @property
     def named(self) -> str:
@@ -54,9 +54,8 @@ class BucketBody(msgspec.Struct, frozen=True):
                     said[name] = value
         if said.get("file_size_limit") is not None:
             said["file_size_limit"] = _bytes(said["file_size_limit"])
-        for rule in said.get("lifecycle", ()):
-            if any(days is not None and days < 1 for days in (rule.expire_days, rule.noncurrent_days)):
-                raise InvalidStorageRequest("the days of a lifecycle rule are at least 1")
+        if "lifecycle" in said:
+            said["lifecycle"] = checked_rules(said["lifecycle"])
         return said
 
 

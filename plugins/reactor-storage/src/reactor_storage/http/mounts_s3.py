@@ -9,11 +9,14 @@ from reactor_kernel.api import Access, AuthClient, MethodRule, Mount
 from reactor_storage.http.s3_credentials import S3CredentialsResource
 from reactor_storage.s3.buckets import BucketOperations
 from reactor_storage.s3.credentials import S3Credentials
+from reactor_storage.s3.deleting import DeletionOperations
 from reactor_storage.s3.endpoint import S3Resource
 from reactor_storage.s3.gate import Gate
+from reactor_storage.s3.lifecycle import LifecycleOperations
 from reactor_storage.s3.listing import ListingOperations
 from reactor_storage.s3.objects import ObjectOperations
 from reactor_storage.s3.parts import PartOperations
+from reactor_storage.s3.versions import VersionOperations
 
 if TYPE_CHECKING:
     from reactor_storage.assembly import Assembly
@@ -33,13 +36,16 @@ def mounts(parts: Assembly) -> Iterable[Mount]:
     keys = S3CredentialsResource(credentials)
     yield Mount("/storage/v1/s3-credentials", keys, access=Access.USER)
     yield Mount("/storage/v1/s3-credentials/{id}", keys, access=Access.USER, suffix="one")
-    objects = ObjectOperations(parts.buckets, parts.reader, parts.writer)
+    objects = ObjectOperations(parts.buckets, parts.reader, parts.writer, parts.history)
     endpoint = S3Resource(
         Gate(credentials, ctx.clock, region=config.s3_api_region, host=config.s3_api_host),
         BucketOperations(parts.buckets),
         objects,
-        ListingOperations(ctx.db, parts.buckets, parts.reader, parts.writer),
+        ListingOperations(parts.reader),
         PartOperations(parts.multipart("s3"), objects, parts.reader),
+        DeletionOperations(ctx.db, parts.buckets, parts.writer, parts.history),
+        VersionOperations(parts.history),
+        LifecycleOperations(parts.buckets),
         ctx.log,
     )
     for path in ("", "/", "/{rest:path}"):

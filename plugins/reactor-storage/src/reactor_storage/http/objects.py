@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reactor_storage.errors import InvalidStorageRequest
+from reactor_storage.history import History
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.callers import caller_of
 from reactor_storage.http.conditions import writing_rule
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
 class ObjectResource:
     """One object."""
 
-    def __init__(self, reader: Reader, writer: Writer, callers: SignedCallers) -> None:
+    def __init__(self, reader: Reader, writer: Writer, history: History, callers: SignedCallers) -> None:
         self._reader = reader
         self._writer = writer
+        self._history = history
         self._callers = callers
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
-        """Answer its bytes."""
+        """Answer its bytes, or those of one of its versions."""
+        if (version_id := req.get_param("version_id")) is not None:
+            # A signed URL is for the current content, so it counts for nothing here.
+            reader = caller_of(req)
+            answer_object(req, resp, self._reader, reader, lambda: self._history.find(reader, bucket, key, version_id))
+            return
         caller = self._callers.reading(req, bucket, key)
         answer_object(req, resp, self._reader, caller, lambda: self._reader.find(caller, bucket, key))
 
@@ -48,8 +55,12 @@ class ObjectResource:
         _answer_stored(resp, stored)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
-        """Remove it."""
-        self._writer.delete(caller_of(req), bucket, key, writing_rule(req.get_header))
+        """Remove it, or one of its versions for good."""
+        caller, rule = caller_of(req), writing_rule(req.get_header)
+        if (version_id := req.get_param("version_id")) is not None:
+            self._history.drop(caller, bucket, key, version_id, rule)
+        else:
+            self._writer.delete(caller, bucket, key, rule)
         resp.status = 204
 
 
@@ -73,7 +84,7 @@ class ListingResource:
             prefix=req.get_param("prefix") or "",
             delimiter=req.get_param("delimiter") or "",
             cursor=req.get_param("cursor") or None,
-            limit=_limit(req.get_param("limit")),
+            limit=asked_limit(req),
         )
         say(
             resp,
@@ -86,7 +97,9 @@ class ListingResource:
         )
 
 
-def _limit(text: str | None) -> int:
+def asked_limit(req: falcon.Request) -> int:
+    """Return how many entries a page is to have; 100 unless the query says."""
+    text = req.get_param("limit")
     if text is None:
         return 100
     if not (text.isascii() and text.isdigit() and len(text) < 10):

@@ -18,7 +18,20 @@ _BUCKET_BODY = {
                     "file_size_limit": {"type": ["integer", "null"]},
                     "allowed_mime_types": {"type": ["array", "null"], "items": {"type": "string"}},
                     "versioning": {"type": "boolean"},
-                    "lifecycle": {"type": "array", "items": {"type": "object"}},
+                    "lifecycle": {
+                        "type": "array",
+                        "maxItems": 100,
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "properties": {
+                                "id": {"type": "string"},
+                                "prefix": {"type": "string"},
+                                "expire_days": {"type": "integer", "minimum": 1, "maximum": 36500},
+                                "noncurrent_days": {"type": "integer", "minimum": 1, "maximum": 36500},
+                            },
+                        },
+                    },
                 },
             }
         }
@@ -28,10 +41,11 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
-    from reactor_storage.http import openapi_s3, openapi_sdk, openapi_tus
+    from reactor_storage.http import openapi_life, openapi_s3, openapi_sdk, openapi_tus
 
     fragment = _primary()
     fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths() | openapi_tus.paths()
+    openapi_life.add_to(fragment)
     return fragment
 
 

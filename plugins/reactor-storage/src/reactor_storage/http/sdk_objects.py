@@ -79,7 +79,7 @@ class BulkResource:
         caller = caller_of(req)
         found = self._buckets.find(caller, bucket)
         removed = self._writer.delete_many(caller, found, list(dict.fromkeys(map(object_key, keys))))
-        say(resp, [listed_object(one, found, one.key) for one in removed])
+        say(resp, [listed_object(one.found, found, one.found.key) for one in removed])
 
     def on_post_copy(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Copy an object."""

@@ -71,7 +71,10 @@ class BucketOperations:
 
     def set_versioning(self, asked: S3Request, resp: falcon.Response) -> None:
         """PutBucketVersioning."""
-        wanted = xml.parsed(asked.payload.document(), "VersioningConfiguration").findtext("Status")
+        configuration = xml.parsed(asked.payload.document(), "VersioningConfiguration")
+        if (configuration.findtext("MfaDelete") or "Disabled") != "Disabled":
+            raise S3Error("NotImplemented", "a second factor for deleting versions is not supported")
+        wanted = configuration.findtext("Status")
         if wanted not in ("Enabled", "Suspended"):
             raise S3Error("MalformedXML", "Status must be Enabled or Suspended")
         self._buckets.update(asked.caller, asked.bucket_name, {"versioning": wanted == "Enabled"})

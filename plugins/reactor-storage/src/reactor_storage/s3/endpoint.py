@@ -10,24 +10,29 @@ from reactor_kernel.api import ReactorError, status_of
 from reactor_storage.backends.contract import BackendFailed, BlobMissing
 from reactor_storage.s3 import xml
 from reactor_storage.s3.buckets import BucketOperations
+from reactor_storage.s3.deleting import DeletionOperations
 from reactor_storage.s3.faults import S3Error, in_s3_words
 from reactor_storage.s3.gate import Gate
+from reactor_storage.s3.lifecycle import LifecycleOperations
 from reactor_storage.s3.listing import ListingOperations
 from reactor_storage.s3.objects import ObjectOperations
 from reactor_storage.s3.parts import PartOperations
 from reactor_storage.s3.request import S3Request
+from reactor_storage.s3.versions import VersionOperations
 
 if TYPE_CHECKING:
     import falcon
 
 Operation = Callable[[S3Request, "falcon.Response"], None]
 
-# Parameters that name an operation which is not there; ignoring one would do another thing than was asked.
+# Parameters that name an operation which is not there, or not for this method or level; ignoring one would do another thing than
+# was asked.
 _UNSUPPORTED = frozenset(
     (
         "accelerate", "acl", "analytics", "attributes", "cors", "encryption", "intelligent-tiering", "inventory", "legal-hold",
         "lifecycle", "logging", "metrics", "notification", "object-lock", "ownershipControls", "policy", "policyStatus",
-        "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging", "torrent", "website",
+        "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging", "torrent", "versions",
+        "website",
     )
 )  # fmt: skip
 
@@ -37,7 +42,8 @@ class S3Resource:
 
     def __init__(
         self, gate: Gate, buckets: BucketOperations, objects: ObjectOperations, listing: ListingOperations,
-        parts: PartOperations, log: logging.Logger,
+        parts: PartOperations, deletions: DeletionOperations, versions: VersionOperations, lifecycle: LifecycleOperations,
+        log: logging.Logger,
     ) -> None:  # fmt: skip
         self._gate = gate
         self._objects = objects
@@ -48,19 +54,21 @@ class S3Resource:
                 "location": buckets.location,
                 "versioning": buckets.versioning,
                 "uploads": parts.uploads,
+                "versions": versions.list,
+                "lifecycle": lifecycle.get,
                 "list-type": listing.second,
                 "": listing.first,
             },
             "HEAD": {"": buckets.head},
-            "PUT": {"versioning": buckets.set_versioning, "": buckets.create},
-            "POST": {"delete": listing.delete},
-            "DELETE": {"": buckets.delete},
+            "PUT": {"versioning": buckets.set_versioning, "lifecycle": lifecycle.put, "": buckets.create},
+            "POST": {"delete": deletions.many},
+            "DELETE": {"lifecycle": lifecycle.delete, "": buckets.delete},
         }
         self._of_object: Mapping[str, Mapping[str, Operation]] = {
             "GET": {"uploadId": parts.parts, "tagging": objects.tags},
             "PUT": {"uploadId": parts.put, "": objects.put},
             "POST": {"uploads": parts.create, "uploadId": parts.complete},
-            "DELETE": {"uploadId": parts.abort, "": objects.delete},
+            "DELETE": {"uploadId": parts.abort, "": deletions.one},
         }
         self._of_service: Mapping[str, Mapping[str, Operation]] = {"GET": {"": buckets.list}}
 

@@ -20,6 +20,7 @@ _STATUS = {
     "MalformedXML": 400,
     "MethodNotAllowed": 405,
     "MissingContentLength": 411,
+    "NoSuchLifecycleConfiguration": 404,
     "NoSuchVersion": 404,
     "NotImplemented": 501,
     "PreconditionFailed": 412,

@@ -1,4 +1,4 @@
-"""ListObjects, ListObjectsV2 and DeleteObjects."""
+"""ListObjects and ListObjectsV2."""
 
 from __future__ import annotations
 
@@ -8,29 +8,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reactor_kernel.api import Database
-from reactor_storage.buckets import Buckets
 from reactor_storage.model import Page, StoredObject
 from reactor_storage.reading import MAX_LISTED, Reader
-from reactor_storage.rows import texts_in
-from reactor_storage.s3 import queries, xml
+from reactor_storage.s3 import xml
 from reactor_storage.s3.buckets import say
 from reactor_storage.s3.faults import S3Error
 from reactor_storage.s3.request import S3Request
-from reactor_storage.writing import Writer
 
 if TYPE_CHECKING:
     import falcon
 
 
 class ListingOperations:
-    """Lists objects and deletes many."""
+    """Lists objects."""
 
-    def __init__(self, db: Database, buckets: Buckets, reader: Reader, writer: Writer) -> None:
-        self._db = db
-        self._buckets = buckets
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._writer = writer
 
     def first(self, asked: S3Request, resp: falcon.Response) -> None:
         """ListObjects, the first version of it."""
@@ -73,36 +66,6 @@ class ListingOperations:
             cursor=cursor, limit=max(most, 1),
         )  # fmt: skip
         return page if most else Page(page.bucket, ())
-
-    def delete(self, asked: S3Request, resp: falcon.Response) -> None:
-        """DeleteObjects: up to 1000 at once, each with an answer of its own."""
-        wanted = xml.parsed(asked.payload.document(), "Delete")
-        entries = wanted.findall("Object")
-        keys = [entry.findtext("Key") or "" for entry in entries]
-        if not 0 < len(keys) <= MAX_LISTED or not all(keys):
-            raise S3Error("MalformedXML", f"<Delete> must name 1 to {MAX_LISTED} objects by their keys")
-        faults: dict[str, tuple[str, str]] = {}
-        for entry, key in zip(entries, keys, strict=True):
-            if entry.findtext("VersionId", "null") != "null":
-                faults[key] = "NotImplemented", "one version of an object cannot be deleted"
-            elif any(entry.find(name) is not None for name in ("ETag", "LastModifiedTime", "Size")):
-                faults[key] = "NotImplemented", "conditions on single objects are not supported here"
-        bucket = self._buckets.find(asked.caller, asked.bucket_name)
-        left = [key for key in dict.fromkeys(keys) if key not in faults]
-        gone = {one.key for one in self._writer.delete_many(asked.caller, bucket, left)} if left else set()
-        if others := [key for key in left if key not in gone]:
-            statement = queries.visible_keys(bucket.org_id, bucket.name, others)
-            (seen,) = self._db.run(asked.caller.acting, [statement], readonly=True)
-            faults |= dict.fromkeys(texts_in(seen), ("AccessDenied", "a policy refuses to remove it"))
-        quiet = (wanted.findtext("Quiet") or "").strip().lower() == "true"
-        deleted = [] if quiet else [key for key in dict.fromkeys(keys) if key not in faults]
-        members: dict[str, xml.Node] = {
-            "Deleted": [
-                {"Key": key, "DeleteMarker": True if bucket.versioning and key in gone else None} for key in deleted
-            ],
-            "Error": [{"Key": key, "Code": code, "Message": text} for key, (code, text) in faults.items()],
-        }
-        say(resp, xml.document("DeleteResult", members))
 
 
 def _listed(asked: S3Request, page: Page, shown: Callable[[str], str], *, owner: bool) -> dict[str, xml.Node]:

@@ -1,4 +1,4 @@
-"""Operations on one object: put, get, head, copy, delete."""
+"""Operations on one object: put, get, head, copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 
 from reactor_storage.backends.contract import Staged
 from reactor_storage.buckets import Buckets
-from reactor_storage.errors import ObjectNotFound, Unsatisfied
+from reactor_storage.errors import Unsatisfied
+from reactor_storage.history import History
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.conditions import unmodified, writing_rule
 from reactor_storage.keys import object_key
@@ -22,6 +23,7 @@ from reactor_storage.s3.checks import PREFIX
 from reactor_storage.s3.faults import S3Error
 from reactor_storage.s3.headers import OVERRIDES, conditions, described, say_object
 from reactor_storage.s3.request import Payload, S3Request
+from reactor_storage.s3.versions import NULL, version_id_of
 from reactor_storage.writing import Writer
 
 if TYPE_CHECKING:
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
 
 
 class ObjectOperations:
-    """Puts, reads, copies and deletes objects."""
+    """Puts, reads and copies objects."""
 
-    def __init__(self, buckets: Buckets, reader: Reader, writer: Writer) -> None:
+    def __init__(self, buckets: Buckets, reader: Reader, writer: Writer, history: History) -> None:
         self._buckets = buckets
         self._reader = reader
         self._writer = writer
+        self._history = history
 
     def put(self, asked: S3Request, resp: falcon.Response) -> None:
         """PutObject."""
@@ -67,7 +70,7 @@ class ObjectOperations:
         answer_object(req, resp, self._reader, asked.caller, find)
         found = looked[-1]
         say_object(resp, found, asked.query)
-        if bucket.versioning:
+        if bucket.versioning or "versionId" in asked.query:
             resp.set_header("x-amz-version-id", found.version_id)
         if resp.status_code == 200 and (asked.headers("x-amz-checksum-mode") or "").upper() == "ENABLED":
             resp.set_header(f"{PREFIX}sha256", sha256_in_base64(found))
@@ -94,22 +97,6 @@ class ObjectOperations:
             resp.set_header("x-amz-version-id", stored.version_id)
         say(resp, xml.document("CopyObjectResult", {"LastModified": stored.updated_at, "ETag": stored.etag}))
 
-    def delete(self, asked: S3Request, resp: falcon.Response) -> None:
-        """DeleteObject; what is not there is deleted, too."""
-        if (version := asked.query.get("versionId")) not in (None, "null"):
-            raise S3Error("NotImplemented", f"one version of an object cannot be deleted: {(version or '')[:80]!r}")
-        bucket = self._buckets.find(asked.caller, asked.bucket_name)
-        try:
-            self._writer.delete(
-                asked.caller, asked.bucket_name, asked.key_name, writing_rule(conditions(asked.headers))
-            )
-        except ObjectNotFound:
-            pass
-        else:
-            if bucket.versioning:
-                resp.set_header("x-amz-delete-marker", "true")
-        resp.status = 204
-
     def tags(self, asked: S3Request, resp: falcon.Response) -> None:
         """GetObjectTagging: objects have none, and aws-cli asks before it copies one in parts."""
         self.found(asked, asked.bucket_name, asked.key_name, asked.query.get("versionId"))
@@ -135,11 +122,10 @@ class ObjectOperations:
         return self._version(asked, self._buckets.find(asked.caller, bucket), key, version)
 
     def _version(self, asked: S3Request, bucket: Bucket, key: str, version: str | None) -> StoredObject:
+        if version not in (None, NULL):
+            return self._history.content_of(asked.caller, bucket, object_key(key), version_id_of(version or ""))
         asked.caller.demand_reading(bucket)
-        found = self._reader.content_of(asked.caller, bucket, object_key(key))
-        if version not in (None, "null", found.version_id):
-            raise S3Error("NoSuchVersion", f"the object has no version {(version or '')[:80]!r} that can be read here")
-        return found
+        return self._reader.content_of(asked.caller, bucket, object_key(key))
 
 
 def check_signed(payload: Payload, staged: Staged, writer: Writer) -> None:
