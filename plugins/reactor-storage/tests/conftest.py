@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,20 @@ from reactor_kernel.api import (
 )
 
 SECRET = "a secret that signs URLs"
+# What a stranger to both notices must be the same on each; REACTOR_TEST_STORAGE=s3 (or fs,s3,memory) runs everything so.
+ON_EACH_BACKEND = {"test_conditions", "test_multipart", "test_objects"}
+
+
+def pytest_generate_tests(metafunc: Any) -> None:
+    """Run tests that keep contents on the backends that are asked for."""
+    if "stored_on" not in metafunc.fixturenames:
+        return
+    named = os.environ.get("REACTOR_TEST_STORAGE")
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if named:
+        metafunc.parametrize("stored_on", named.split(","), indirect=True)
+    elif module in ON_EACH_BACKEND and "tests/http/" in str(metafunc.definition.path):
+        metafunc.parametrize("stored_on", ["fs", "s3"], indirect=True)
 
 
 class TrustingAuth:
@@ -125,13 +141,65 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """An S3 that all tests of this run share, each in a bucket of its own."""
+    from .s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def boot(kernel_factory: Any, root: Path) -> Callable[..., Any]:
+def s3_settings(s3_server: Any, monkeypatch: Any) -> dict[str, Any]:
+    """The keys of `[storage]` for an empty bucket of that S3, with its credentials in the environment."""
+    from .s3_server import KEYS, REGION
+
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    return {"backend": "s3", "s3_bucket": s3_server.bucket(), "s3_endpoint": s3_server.url, "s3_region": REGION}
+
+
+@pytest.fixture
+def s3_backend(s3_settings: dict[str, Any]) -> Callable[..., Any]:
+    """Make the backend `s3` over that bucket: `s3_backend(endpoint=…, timeout=1)`."""
+
+    def make(**options: Any) -> Any:
+        from reactor_storage.backends.s3 import S3Backend
+
+        usual = {
+            "bucket": s3_settings["s3_bucket"], "region": s3_settings["s3_region"], "endpoint": s3_settings["s3_endpoint"],
+            "prefix": "project/", "timeout": 20, "log": logging.getLogger("reactor_storage"),
+        }  # fmt: skip
+        return S3Backend(**{**usual, **options})
+
+    return make
+
+
+@pytest.fixture
+def stored_on(request: Any) -> str:
+    """The backend that `boot` configures: fs, s3, or memory, which a plugin of the tests brings."""
+    kind: str = getattr(request, "param", "fs")
+    return kind
+
+
+@pytest.fixture
+def boot(kernel_factory: Any, root: Path, stored_on: str, request: Any) -> Callable[..., Any]:
     from reactor_storage.plugin import StoragePlugin
 
+    from .backends.memory_backend import MemoryBackendPlugin
+
+    settings = {"fs": {"fs_base_path": "files"}, "memory": {"backend": "memory"}}.get(stored_on)
+    if settings is None:
+        settings = request.getfixturevalue("s3_settings")
+    plugins = [TrustingAuth, StoragePlugin, *([MemoryBackendPlugin] if stored_on == "memory" else [])]
+
     def make(**config: Any) -> Any:
-        section = {"signing_secret": SECRET, "fs_base_path": "files", **config}
-        return kernel_factory(TrustingAuth, StoragePlugin, config={"storage": section}, root=root)
+        section = {"signing_secret": SECRET, **settings, **config}
+        return kernel_factory(*plugins, config={"storage": section}, root=root)
 
     return make
 
@@ -142,13 +210,24 @@ def kernel(boot: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def files(kernel: Any, root: Path) -> Callable[[], list[str]]:
-    """List every file under the backend's root, and fail where one lies outside of blobs/."""
+def files(kernel: Any, root: Path, stored_on: str, request: Any) -> Callable[[], list[str]]:
+    """List every file under the backend's root, or every object and open upload in its bucket."""
 
-    def listed() -> list[str]:
+    def on_disk() -> list[str]:
         return sorted(str(path.relative_to(root / "files")) for path in (root / "files").rglob("*") if path.is_file())
 
-    return listed
+    def in_bucket() -> list[str]:
+        client, place = s3.client, {"Bucket": settings["s3_bucket"]}
+        objects = [one["Key"] for one in client.list_objects_v2(**place).get("Contents", ())]
+        uploads = [f"upload of {one['Key']}" for one in client.list_multipart_uploads(**place).get("Uploads", ())]
+        return sorted(objects + uploads)
+
+    if stored_on == "fs":
+        return on_disk
+    if stored_on == "memory":
+        pytest.skip("nobody can look into this backend from outside")
+    s3, settings = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_settings")
+    return in_bucket
 
 
 @pytest.fixture

@@ -40,17 +40,7 @@ class Assembly:
         }
         if (make := makers.get(self.config.backend)) is None:
             known = ", ".join(sorted(makers))
-            raise BootError(
-                [
-                    Fault(
-                        "config",
-                        f"no plugin brings the storage backend {self.config.backend!r}",
-                        subject="storage.backend",
-                        fix=f"choose one of: {known}",
-                        exit_code=ExitCode.CONFIG,
-                    )
-                ]
-            )
+            raise _refused(f"no plugin brings the storage backend {self.config.backend!r}", f"choose one of: {known}")
         return make()
 
     def file_system(self) -> Backend:
@@ -58,6 +48,30 @@ class Assembly:
         from reactor_storage.backends.fs import FileSystemBackend
 
         return FileSystemBackend(self.ctx.project.root / self.config.fs_base_path, self.ctx.log)
+
+    def s3(self) -> Backend:
+        """Make the backend `s3`. Raises BootError where boto3 is missing or cannot be used with this configuration."""
+        try:
+            from reactor_storage.backends.s3 import S3Backend
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("boto3", "botocore"):
+                raise
+            raise _refused("the backend s3 needs boto3", "pip install 'reactor-storage[s3]'") from error
+        from reactor_storage.backends.contract import BackendFailed
+
+        config = self.config
+        try:
+            return S3Backend(
+                bucket=config.s3_bucket or "",
+                region=config.s3_region,
+                endpoint=config.s3_endpoint,
+                prefix=f"{(config.s3_prefix or str(self.ctx.project.id)).rstrip('/')}/",
+                timeout=config.s3_timeout_secs,
+                log=self.ctx.log,
+            )
+        except BackendFailed as error:
+            fix = "correct the AWS profile, or [storage] s3_region and s3_endpoint"
+            raise _refused(str(error), fix) from error
 
     @cached_property
     def remains(self) -> Remains:
@@ -157,3 +171,7 @@ class Assembly:
         from reactor_storage.probes import StorageProbes
 
         return StorageProbes(self.ctx.db, self.backend)
+
+
+def _refused(message: str, fix: str) -> BootError:
+    return BootError([Fault("config", message, subject="storage.backend", fix=fix, exit_code=ExitCode.CONFIG)])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
+_ENDPOINT = re.compile(r"https?://[^/@?#\s]+/?\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,12 @@ class StorageConfig:
     s3_bucket: str | None = field(default=None, metadata={"doc": "the bucket of the backend s3"})
     s3_region: str | None = field(default=None, metadata={"doc": "its region; unset = as the AWS environment says"})
     s3_endpoint: str | None = field(default=None, metadata={"doc": "URL of another S3 than Amazon's; path style then"})
+    s3_prefix: str | None = field(
+        default=None, metadata={"doc": "folder of that bucket that is this project's alone; unset = the project's id"}
+    )
+    s3_timeout_secs: int = field(
+        default=20, metadata={"doc": "how long one request of the backend s3 waits for an answer", "min": 1}
+    )
     s3_api_region: str | None = field(
         default=None, metadata={"doc": "the region that clients of the S3 endpoint must name; unset = any"}
     )
@@ -54,6 +63,13 @@ class StorageConfig:
             if secret is not None and len(secret.encode()) < 16:
                 yield key, "must be at least 16 bytes"
         if self.backend == "s3" and not self.s3_bucket:
-            yield "s3_bucket", 'must be set with backend = "s3"'
+            yield "s3_bucket", 'must be set with backend = "s3": the name of a bucket that exists'
+        if self.s3_endpoint is not None and not _ENDPOINT.match(self.s3_endpoint):
+            yield (
+                "s3_endpoint",
+                "must be http:// or https:// and a host, without a password: credentials come from the environment",
+            )
+        if self.s3_prefix is not None and not _PREFIX.match(self.s3_prefix):
+            yield "s3_prefix", "must be folders of letters, digits and . _ - between single slashes, e.g. reactor/prod"
         if self.backend == "fs" and not self.fs_base_path.strip():
             yield "fs_base_path", 'must be set with backend = "fs"'

@@ -102,11 +102,12 @@ class StoragePlugin:
 
     @hookimpl
     def reactor_storage_backends(self, ctx: PluginContext) -> Iterable[StorageBackend]:
-        """Bring the backend `fs`."""
+        """Bring the backends `fs` and `s3`."""
         from reactor_storage.hookspecs import StorageBackend
 
         parts = self._assembled(ctx)
         yield StorageBackend("fs", parts.file_system)
+        yield StorageBackend("s3", parts.s3)
 
     @hookimpl
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:

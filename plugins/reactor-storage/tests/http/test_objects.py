@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 
-def test_what_is_stored_is_read(ann, files):
+def test_what_is_stored_is_read(ann, files, stored_on):
     ann.bucket()
     answer = ann.call("PUT", "object/docs/a/hello.txt", body=b"Hello", Content_Type="text/plain")
     etag = f'"{hashlib.sha256(b"Hello").hexdigest()}"'
@@ -31,7 +31,9 @@ def test_what_is_stored_is_read(ann, files):
         k: v for k, v in read.headers.items() if k not in ignored
     }
     digest = hashlib.sha256(b"Hello").hexdigest()
-    assert files() == [f"blobs/{digest[:2]}/{digest[2:4]}/{digest}"]
+    [file] = files()
+    assert "hello" not in file
+    assert stored_on != "fs" or file == f"blobs/{digest[:2]}/{digest[2:4]}/{digest}"
 
 
 def test_a_new_content_replaces_the_old_and_its_bytes(ann, files, sql):
@@ -45,11 +47,11 @@ def test_a_new_content_replaces_the_old_and_its_bytes(ann, files, sql):
     assert sql("select count(*) from _reactor_storage.versions") == [("1",)]
 
 
-def test_equal_contents_are_kept_once_and_as_long_as_one_needs_them(ann, files):
+def test_equal_contents_are_kept_as_long_as_one_needs_them(ann, files, stored_on):
     ann.bucket()
     ann.put("docs/a", b"same")
     ann.put("docs/b", b"same")
-    assert len(files()) == 1
+    assert len(files()) == (1 if stored_on == "fs" else 2)
     assert ann.call("DELETE", "object/docs/a").status_code == 204
     assert ann.get("docs/b").content == b"same"
     assert ann.call("DELETE", "object/docs/b").status_code == 204

@@ -2,6 +2,8 @@
 
 An upload is staged first, then kept: what is staged may vanish with the process, what is kept stays until it is removed. Between the
 two the caller's transaction decides. A locator is the backend's own text; equal contents may share one.
+
+Where a backend cannot tell what was staged from what was kept, `kept` may name both: the caller removes what no row refers to.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from datetime import datetime
 from typing import Protocol
 
 import msgspec
+
+from reactor_kernel.api import InternalError, Kind
 
 CHUNK = 256 * 1024
 
@@ -28,8 +32,30 @@ class BlobMissing(Exception):
     """The backend holds nothing under this locator."""
 
 
-class BackendFailed(Exception):
-    """The backend could not do what it was asked: it is full, down or misconfigured. Nothing was changed."""
+class BackendFailed(InternalError):
+    """The backend could not do what it was asked: it is full or misconfigured. Nothing was changed.
+
+    `str()` is the reason, for the log and doctor, without a secret; clients are told nothing of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the content could not be kept or read; nothing was changed")
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class BackendUnavailable(BackendFailed):
+    """The backend is down or overloaded; the same may succeed soon."""
+
+    code = "unavailable"
+    kind = Kind.UNAVAILABLE
+    hint = "Send the request again after a while."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.headers["Retry-After"] = "5"
 
 
 class Backend(Protocol):
@@ -52,15 +78,21 @@ class Backend(Protocol):
         ...
 
     def keep(self, staged: Staged) -> None:
-        """Keep a staged content under its locator, durably; again is no error. Raises BackendFailed."""
+        """Keep a staged content under its locator, durably; again is no error.
+
+        Raises:
+            BackendFailed: it is not kept, also because what was staged is gone.
+        """
         ...
 
     def discard(self, staged: Staged) -> None:
-        """Drop what is staged, if it is still there."""
+        """Drop what is staged, if it is still there. What was kept meanwhile stays: the end of a transaction may be unknown."""
         ...
 
     def read(self, locator: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Return the bytes from `start`, in pieces. That it exists is checked before the first piece is asked for.
+        """Return the bytes from `start`, in pieces; what lies behind its end is left out.
+
+        That it exists is checked before the first piece is asked for.
 
         Raises:
             BlobMissing: nothing is there (any more).

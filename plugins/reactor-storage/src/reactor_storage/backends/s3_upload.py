@@ -1,0 +1,107 @@
+"""One content on its way to S3: a single request where it is short, parts where it is long."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from reactor_storage.backends.s3_client import Speech, code_of
+
+# What one upload holds in memory; a longer part waits in a temporary file.
+PART = 8 * 1024 * 1024
+# How far the last piece may go beyond it.
+_BEYOND = 1024 * 1024
+# S3 takes 10,000 parts: after each thousand they double, which is enough for 8 TiB.
+_DOUBLED_AFTER = 1000
+
+
+class ObjectUpload:
+    """Takes bytes and sends them whenever there are enough for a part. Not thread-safe; retries need each part whole."""
+
+    def __init__(self, client: Any, bucket: str, key: str, speech: Speech) -> None:
+        self._client = client
+        self._place = {"Bucket": bucket, "Key": key}
+        self._speech = speech
+        self._id: str | None = None
+        self._sent: list[dict[str, Any]] = []
+        self._written = False
+        self._part = _Part()
+
+    def write(self, chunk: bytes) -> None:
+        """Take a piece. Raises BackendFailed."""
+        self._part.write(chunk)
+        if self._part.size >= PART << len(self._sent) // _DOUBLED_AFTER:
+            self._send()
+
+    def finish(self) -> None:
+        """Send what is left and make the object. Raises BackendFailed."""
+        if self._id is None:
+            self._written = True
+            with self._speech.about("write a content"):
+                self._client.put_object(**self._place, **self._part.body())
+            self._part.close()
+            return
+        if self._part.size:
+            self._send()
+        self._part.close()
+        with self._speech.about("put the parts of a content together"):
+            try:
+                self._client.complete_multipart_upload(
+                    **self._place, UploadId=self._id, MultipartUpload={"Parts": self._sent}
+                )
+            except ClientError as error:
+                # An attempt whose answer was lost has ended the upload; whether it made the object is asked by `keep`.
+                if code_of(error) != "NoSuchUpload":
+                    raise
+                self._client.head_object(**self._place)
+        self._id = None
+        self._written = True
+
+    def drop(self) -> None:
+        """Leave nothing behind. Raises BackendFailed where something may be left."""
+        self._part.close()
+        if self._id is not None:
+            with self._speech.about("abort an upload"):
+                self._client.abort_multipart_upload(**self._place, UploadId=self._id)
+        if self._written or self._id is not None:
+            # A request that failed here may have been carried out there.
+            with self._speech.about("remove a content"):
+                self._client.delete_object(**self._place)
+
+    def _send(self) -> None:
+        with self._speech.about("write a part of a content"):
+            if self._id is None:
+                begun = self._client.create_multipart_upload(**self._place, ContentType="application/octet-stream")
+                self._id = begun["UploadId"]
+            number = len(self._sent) + 1
+            answer = self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, **self._part.body())
+        self._sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self._part.close()
+        self._part = _Part()
+
+
+class _Part:
+    """Bytes that can be sent again, with their MD5, by which S3 notices a broken transfer."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._file = SpooledTemporaryFile(max_size=PART + _BEYOND)  # noqa: SIM115 - `close` ends it
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def write(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self._file.write(chunk)
+        self._md5.update(chunk)
+
+    def body(self) -> dict[str, Any]:
+        """Return the parameters that send it."""
+        self._file.seek(0)
+        md5 = base64.b64encode(self._md5.digest()).decode()
+        return {"Body": self._file, "ContentLength": self.size, "ContentMD5": md5}
+
+    def close(self) -> None:
+        self._file.close()
