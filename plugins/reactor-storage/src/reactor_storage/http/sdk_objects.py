@@ -16,7 +16,7 @@ from reactor_storage.grants import Grants
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
-from reactor_storage.http.shapes import listed_object, object_info, say
+from reactor_storage.http.shapes import listed_object, object_info, say, uploaded
 from reactor_storage.http.uploads import CREATE, receive, wants_upsert
 from reactor_storage.keys import object_key
 from reactor_storage.model import NewObject, StoredObject
@@ -84,7 +84,7 @@ class BulkResource:
     def on_post_copy(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Copy an object."""
         stored = self._transfer(req, move=False)
-        say(resp, {"Id": stored.id, "Key": f"{stored.bucket}/{stored.key}", "path": stored.key, "id": stored.id})
+        say(resp, uploaded(stored))
 
     def on_post_move(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Move an object."""
