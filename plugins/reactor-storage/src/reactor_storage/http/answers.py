@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
@@ -12,7 +12,7 @@ from reactor_storage.access import Caller
 from reactor_storage.backends.contract import BlobMissing
 from reactor_storage.errors import ObjectNotFound
 from reactor_storage.http.conditions import asked_range, last_modified, unmodified
-from reactor_storage.model import StoredObject
+from reactor_storage.model import KEPT_HEADERS, StoredObject
 from reactor_storage.reading import Reader
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
     resp.set_header("Accept-Ranges", "bytes")
     resp.content_type = found.content_type or DEFAULT_TYPE
     resp.set_header("X-Content-Type-Options", "nosniff")
+    if (coding := _coding(found)) is not None:
+        resp.set_header("Content-Encoding", coding)
     if (found.content_type or "").partition(";")[0].strip().lower() in _ACTIVE:
         resp.set_header("Content-Security-Policy", _SANDBOX)
     if part is not None:
@@ -81,6 +83,13 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
         context.claim_stream()
     resp.stream = pieces
     resp.content_length = length
+
+
+def _coding(found: StoredObject) -> str | None:
+    """Return how the content is packed, where its upload said so."""
+    kept = found.metadata.get(KEPT_HEADERS)
+    coding = kept.get("content-encoding") if isinstance(kept, Mapping) else None
+    return coding if isinstance(coding, str) and coding.isascii() and coding.isprintable() else None
 
 
 def disposition(name: str) -> str:
