@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+# The member of an object's metadata that holds headers which are kept nowhere else, by their names in lowercase.
+KEPT_HEADERS = "s3:headers"
+
 
 class LifecycleRule(msgspec.Struct, frozen=True, omit_defaults=True):
     """When objects under a prefix end: current ones after `expire_days`, earlier versions after `noncurrent_days`.

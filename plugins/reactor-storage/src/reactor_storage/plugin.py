@@ -9,6 +9,7 @@ from reactor_kernel.api import (
     KERNEL_API,
     Access,
     BackgroundService,
+    CommandGroup,
     ConfigSection,
     EventType,
     Generated,
@@ -157,6 +158,11 @@ class StoragePlugin:
         from reactor_storage.http.openapi import document
 
         yield OpenApiFragment(document())
+
+    @hookimpl
+    def reactor_commands(self) -> Iterable[CommandGroup]:
+        """Bring `reactor storage`."""
+        yield CommandGroup("storage", "reactor_storage.cli.group:storage", help="Buckets and objects", anywhere=True)
 
     @hookimpl
     def reactor_background(self, ctx: PluginContext) -> Iterable[BackgroundService]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
@@ -13,7 +13,7 @@ from reactor_storage.access import Caller
 from reactor_storage.backends.contract import BlobMissing
 from reactor_storage.errors import ObjectNotFound
 from reactor_storage.http.conditions import asked_range, last_modified, unmodified
-from reactor_storage.model import StoredObject
+from reactor_storage.model import KEPT_HEADERS, StoredObject
 from reactor_storage.reading import Reader
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
     resp.status = 200 if part is None else 206
     resp.set_header("Accept-Ranges", "bytes")
     say_type(resp, found.content_type or DEFAULT_TYPE)
+    if (coding := _coding(found)) is not None:
+        resp.set_header("Content-Encoding", coding)
     if part is not None:
         resp.set_header("Content-Range", f"bytes {start}-{start + length - 1}/{found.size}")
     if (name := req.get_param("download", default=None)) is not None or "download" in req.params:
@@ -92,6 +94,13 @@ def say_type(resp: falcon.Response, media_type: str) -> None:
     resp.set_header("X-Content-Type-Options", "nosniff")
     if _INERT.match(media_type) is None:
         resp.set_header("Content-Security-Policy", _SANDBOX)
+
+
+def _coding(found: StoredObject) -> str | None:
+    """Return how the content is packed, where its upload said so."""
+    kept = found.metadata.get(KEPT_HEADERS)
+    coding = kept.get("content-encoding") if isinstance(kept, Mapping) else None
+    return coding if isinstance(coding, str) and coding.isascii() and coding.isprintable() else None
 
 
 def disposition(name: str) -> str:

@@ -29,7 +29,16 @@ def paths() -> dict[str, Any]:
     }
     found = {
         "bucket": {
-            "get": operation("The organisation's buckets", answers("200", "buckets")),
+            "get": {
+                **operation("The organisation's buckets", answers("200", "buckets", "400")),
+                "parameters": [
+                    query_parameter("limit", "integer", "how many at most"),
+                    query_parameter("offset", "integer", "how many are left out before"),
+                    query_parameter("search", "string", "what the name holds"),
+                    query_parameter("sortColumn", "string", "id, name, created_at or updated_at"),
+                    query_parameter("sortOrder", "string", "asc or desc"),
+                ],
+            },
             "post": _asked("Make a bucket", answers("200", "bucket", "409")),
         },
         "bucket/{bucket}": {

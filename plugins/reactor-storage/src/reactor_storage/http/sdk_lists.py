@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -29,6 +29,13 @@ class ListBody(msgspec.Struct, frozen=True, rename="camel"):
     sort_by: SortBy | None = None
 
 
+class SortByV2(msgspec.Struct, frozen=True):
+    """The order of the pages: that of the keys' bytes is the only one."""
+
+    column: Literal["name"] = "name"
+    order: Literal["asc", ""] = "asc"
+
+
 class ListV2Body(msgspec.Struct, frozen=True):
     """All keys that begin with a prefix, folder by folder where a delimiter is wanted."""
 
@@ -36,6 +43,7 @@ class ListV2Body(msgspec.Struct, frozen=True):
     limit: int = 1000
     cursor: str | None = None
     with_delimiter: bool = False
+    sort_by: SortByV2 = msgspec.field(default=SortByV2(), name="sortBy")
 
 
 class SdkListResource:

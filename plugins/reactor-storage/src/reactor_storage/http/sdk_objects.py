@@ -16,7 +16,7 @@ from reactor_storage.grants import Grants
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
-from reactor_storage.http.shapes import listed_object, object_info, say
+from reactor_storage.http.shapes import listed_object, object_info, say, uploaded
 from reactor_storage.http.uploads import CREATE, receive, wants_upsert
 from reactor_storage.keys import object_key
 from reactor_storage.model import NewObject, StoredObject
@@ -84,7 +84,7 @@ class BulkResource:
     def on_post_copy(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Copy an object."""
         stored = self._transfer(req, move=False)
-        say(resp, {"Id": stored.id, "Key": f"{stored.bucket}/{stored.key}", "path": stored.key, "id": stored.id})
+        say(resp, uploaded(stored))
 
     def on_post_move(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Move an object."""
@@ -154,7 +154,8 @@ class SdkSignResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Sign the reading of one object."""
         body = json_body(req, SignManyBody, empty=SignManyBody())
-        url = self._url(self._grants.give(caller_of(req), bucket, key, method="GET", seconds=body.seconds()))
+        grant = self._grants.give(caller_of(req), bucket, key, method="GET", seconds=body.seconds(), exists=True)
+        url = self._url(grant)
         say(resp, {"signedURL": url, "signedUrl": url})
 
     def on_post_many(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
@@ -185,7 +186,7 @@ class SdkSignResource:
             )
         if req.method == "GET":
             self._grants.spend(spending)
-        answer_object(req, resp, self._reader, caller, lambda: self._reader.find(caller, bucket, key))
+        answer_object(req, resp, self._reader, caller, lambda: self._reader.find(caller, bucket, grant.key))
 
     on_head = on_get
 
@@ -209,7 +210,7 @@ class SdkSignedUploadResource:
     def on_put(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Store what whoever holds the token sends."""
         caller, grant, spending = self._grants.taken_by_token("PUT", bucket, key, _token(req), req.context.request_id)
-        stored, _ = receive(req, self._writer, caller, bucket, key, ANY if grant.upsert else CREATE, spending)
+        stored, _ = receive(req, self._writer, caller, bucket, grant.key, ANY if grant.upsert else CREATE, spending)
         say(resp, {"Key": f"{stored.bucket}/{stored.key}", "Id": stored.id})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from reactor_storage.checksums import checked, expected_digests
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.grants import spent_once
 from reactor_storage.http.bodies import content_chunks, metadata_header
-from reactor_storage.model import Bucket, NewObject, StoredObject
+from reactor_storage.model import KEPT_HEADERS, Bucket, NewObject, StoredObject
 from reactor_storage.rules import Rule
 from reactor_storage.writing import Writer
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import falcon
 
 _LONGEST_FIELD = 64 * 1024
+_FIELDS = ("cacheControl", "metadata", "contentType", "contentEncoding", "userMetadata")
+_CODING = re.compile(r"[a-zA-Z0-9_+.-]{1,30}( ?, ?[a-zA-Z0-9_+.-]{1,30}){0,4}\Z")
 CREATE = Rule(create_only=True)
 
 
@@ -49,7 +52,8 @@ def receive(
         found, staged, new = _form(req, writer, caller, bucket, key)
         with spent_once():
             return writer.adopt(caller, found, key, staged, new, rule, with_it=with_it)
-    new = NewObject(req.content_type, req.get_header("Cache-Control"), metadata_header(req))
+    metadata = _coded(metadata_header(req), req.get_header("Content-Encoding"))
+    new = NewObject(req.content_type, req.get_header("Cache-Control"), metadata)
     chunks = checked(content_chunks(req), expected_digests(req.get_header))
     with spent_once():
         return writer.put(caller, bucket, key, chunks, new, rule, with_it=with_it)
@@ -66,7 +70,7 @@ def _form(
     taken: tuple[Bucket, Staged, str | None] | None = None
     try:
         for part in req.get_media():
-            if part.filename is None and part.name in ("cacheControl", "metadata", "contentType", "userMetadata"):
+            if part.filename is None and part.name in _FIELDS:
                 fields[part.name] = _text(part)
                 continue
             if taken is not None:
@@ -101,7 +105,18 @@ def _described(fields: dict[str, str], content_type: str | None) -> NewObject:
         except msgspec.DecodeError as error:
             raise InvalidStorageRequest(f"the field metadata is no JSON object: {error}") from error
     cache = f"max-age={seconds}" if seconds is not None and seconds.isdigit() else seconds
+    metadata = _coded(metadata, fields.get("contentEncoding"))
     return NewObject(fields.get("contentType") or content_type, cache, metadata)
+
+
+def _coded(metadata: dict[str, Any], coding: str | None) -> dict[str, Any]:
+    """Keep in the metadata how a content is packed, which is said again when it is read."""
+    if coding is None or coding.strip().lower() in ("", "identity"):
+        return metadata
+    if not _CODING.match(coding.strip()):
+        raise InvalidStorageRequest(f"{coding[:60]!r} is no content encoding", hint="Send one such as gzip.")
+    kept = metadata.get(KEPT_HEADERS)
+    return metadata | {KEPT_HEADERS: (kept if isinstance(kept, dict) else {}) | {"content-encoding": coding.strip()}}
 
 
 def _pieces(part: Any) -> Iterator[bytes]:

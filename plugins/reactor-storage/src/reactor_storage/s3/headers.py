@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reactor_storage.http.answers import say_type
 from reactor_storage.http.conditions import Header as Read
+from reactor_storage.model import KEPT_HEADERS as KEPT
 from reactor_storage.model import NewObject, StoredObject
 from reactor_storage.s3.faults import S3Error
 from reactor_storage.s3.request import Headers, S3Request
@@ -19,7 +20,6 @@ from reactor_storage.s3.request import Headers, S3Request
 if TYPE_CHECKING:
     import falcon
 
-KEPT = "s3:headers"
 _META = "x-amz-meta-"
 _KEPT = ("content-disposition", "content-encoding", "content-language", "expires")
 _TYPE = "response-content-type"

@@ -1,0 +1,1 @@
+"""`reactor storage`: buckets and objects on the command line."""
