@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
     from reactor_storage.buckets import Buckets
     from reactor_storage.grants import Grants
+    from reactor_storage.images.renditions import Renditions
     from reactor_storage.listings import Listings
     from reactor_storage.multipart import Kind, MultipartUploads
     from reactor_storage.probes import StorageProbes
@@ -103,6 +104,23 @@ class Assembly:
         return Grants(
             self.ctx.db, self.buckets, self.reader, self.writer, signer, default_secs=config.signed_url_expiry_secs
         )
+
+    @cached_property
+    def renditions(self) -> Renditions:
+        """Pictures in other sizes and formats."""
+        from reactor_storage.images.pool import Renderers
+        from reactor_storage.images.renditions import Limits, Renditions
+
+        config = self.config
+        renderers = Renderers(
+            most=config.image_workers, max_pixels=config.image_max_pixels, seconds=config.image_timeout_secs,
+            log=self.ctx.log,
+        )  # fmt: skip
+        limits = Limits(
+            config.image_max_bytes, config.image_max_pixels, config.image_timeout_secs, config.image_requests,
+            config.image_cache_bytes, config.image_cache_days,
+        )  # fmt: skip
+        return Renditions(self.ctx.db, self.backend, self.remains, renderers, limits)
 
     def multipart(self, kind: Kind) -> MultipartUploads:
         """Uploads in parts, of one protocol."""

@@ -115,7 +115,7 @@ class StoragePlugin:
         Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
         is asked in `access.py` for each bucket.
         """
-        from reactor_storage.http import mounts_s3, mounts_sdk
+        from reactor_storage.http import mounts_images, mounts_s3, mounts_sdk
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
@@ -147,6 +147,7 @@ class StoragePlugin:
         )
         yield from mounts_sdk.mounts(parts)
         yield from mounts_s3.mounts(parts)
+        yield from mounts_images.mounts(parts)
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
@@ -165,6 +166,11 @@ class StoragePlugin:
             sweep_regularly(self._assembled(ctx), stop)
 
         yield BackgroundService("storage-sweep", sweep, leader_only=True)
+
+    @hookimpl
+    def reactor_stopping(self, ctx: PluginContext, deadline: float) -> None:
+        """End the processes that render pictures."""
+        self._assembled(ctx).renditions.close()
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:

@@ -28,10 +28,10 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
-    from reactor_storage.http import openapi_s3, openapi_sdk
+    from reactor_storage.http import openapi_images, openapi_s3, openapi_sdk
 
     fragment = _primary()
-    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths()
+    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths() | openapi_images.paths()
     return fragment
 
 
@@ -85,6 +85,7 @@ def _primary() -> dict[str, Any]:
                                         "for_upload": {"type": "boolean"},
                                         "single_use": {"type": "boolean"},
                                         "upsert": {"type": "boolean"},
+                                        "transform": {"type": "object"},
                                     },
                                 }
                             }
