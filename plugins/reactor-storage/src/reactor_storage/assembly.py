@@ -112,9 +112,12 @@ class Assembly:
         from reactor_storage.images.renditions import Limits, Renditions
 
         config = self.config
+        durations = self.ctx.metrics.histogram(
+            "reactor_storage_render_duration_seconds", "Time that rendering a picture took", ["outcome"]
+        )
         renderers = Renderers(
             most=config.image_workers, max_pixels=config.image_max_pixels, seconds=config.image_timeout_secs,
-            log=self.ctx.log,
+            durations=durations, log=self.ctx.log,
         )  # fmt: skip
         limits = Limits(
             config.image_max_bytes, config.image_max_pixels, config.image_timeout_secs, config.image_requests,

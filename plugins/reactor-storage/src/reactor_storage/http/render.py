@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reactor_storage.access import Caller
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest, InvalidTransform
 from reactor_storage.grants import Grants
@@ -53,8 +52,7 @@ class RenderResource:
             return self._reader.find(caller, bucket, key)
 
         transform = _settled(req, resp, transform)
-        rendition = _named(lambda: self._renditions.of(find, transform))
-        answer_object(req, resp, self._reader, caller, rendition)
+        answer_object(req, resp, self._reader, caller, _found(self._renditions, find, transform))
 
     on_head = on_get
 
@@ -78,17 +76,17 @@ class SignedRenderResource:
                 "this URL is for the object as it is", hint="Use it on /object/sign, or sign one with transform."
             )
         transform = _settled(req, resp, Transform.of_text(grant.transform))
-        rendition = _named(lambda: self._renditions.of(lambda: self._find(caller, bucket, key), transform))
+
+        def find() -> StoredObject:
+            return self._reader.find(caller, bucket, key)
+
         if spending and req.method == "GET":
             # Made first: a URL that works once is not used up by a picture that cannot be made at this moment.
-            rendition()
+            self._renditions.of(find, transform)
             self._grants.spend(spending)
-        answer_object(req, resp, self._reader, caller, rendition)
+        answer_object(req, resp, self._reader, caller, _found(self._renditions, find, transform))
 
     on_head = on_get
-
-    def _find(self, caller: Caller, bucket: str, key: str) -> StoredObject:
-        return self._reader.find(caller, bucket, key)
 
 
 def _asked(req: falcon.Request) -> Transform:
@@ -108,16 +106,25 @@ def _settled(req: falcon.Request, resp: falcon.Response, transform: Transform) -
     return transform.settled(req.get_header("Accept"))
 
 
-def _named(find: Callable[[], StoredObject]) -> Callable[[], StoredObject]:
-    """Give what `find` returns a name that ends as its format does, for whoever saves it."""
+def _found(
+    renditions: Renditions, find: Callable[[], StoredObject], transform: Transform
+) -> Callable[[], StoredObject]:
+    """Return what finds the rendition, for `answer_object`, which asks again when it could not open what it was given."""
+    given: list[str] = []
 
     def found() -> StoredObject:
-        rendition = find()
-        endings = _ENDINGS[rendition.content_type or ""]
-        if rendition.key.lower().endswith(endings):
-            return rendition
-        stem, dot, ending = rendition.key.rpartition(".")
-        name = stem if f"{dot}{ending}".lower() in _KNOWN else rendition.key
-        return msgspec.structs.replace(rendition, key=name + endings[0])
+        rendition = renditions.of(find, transform, lost=given[-1] if given else None)
+        given.append(rendition.locator)
+        return _named(rendition)
 
     return found
+
+
+def _named(rendition: StoredObject) -> StoredObject:
+    """Let its name end as its format does, for whoever saves it."""
+    endings = _ENDINGS[rendition.content_type or ""]
+    if rendition.key.lower().endswith(endings):
+        return rendition
+    stem, dot, ending = rendition.key.rpartition(".")
+    name = stem if f"{dot}{ending}".lower() in _KNOWN else rendition.key
+    return msgspec.structs.replace(rendition, key=name + endings[0])

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
-from typing import BinaryIO, cast
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
@@ -18,28 +19,39 @@ from reactor_storage.backends.contract import BackendFailed
 from reactor_storage.errors import ImageNotSupported, ImagesBusy, ImageTooLarge
 from reactor_storage.images.wire import Answer, Ended, Order, WrongLength, receive, send
 
+if TYPE_CHECKING:
+    from prometheus_client import Histogram
+
 # The interpreter and its libraries, and what a pixel needs while it is decoded, filtered and converted.
 _MEMORY = 512 * 1024 * 1024
 _MEMORY_PER_PIXEL = 16
+_IDLE_SECONDS = 60.0
 _ANSWERS = msgspec.json.Decoder(Answer)
 # What the system's loader may need; nothing else of the environment, which holds secrets.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG")
 
 
 class Renderers:
-    """Renders pictures in processes of their own. Thread-safe."""
+    """Renders pictures in processes of their own. Thread-safe. `durations` has the label outcome."""
 
-    def __init__(self, *, most: int, max_pixels: int, seconds: float, log: logging.Logger) -> None:
+    def __init__(
+        self, *, most: int, max_pixels: int, seconds: float, durations: Histogram, log: logging.Logger,
+        idle: float = _IDLE_SECONDS,
+    ) -> None:  # fmt: skip
         self._places = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._closed = False
         self._memory = _MEMORY + _MEMORY_PER_PIXEL * max_pixels
         self._seconds = seconds
+        self._idle_seconds = idle
+        self._durations = durations
         self._log = log
 
-    def render(self, order: Order, length: int, source: Iterable[bytes]) -> tuple[bytes, str]:
+    def render(self, order: Order, length: int, source: Callable[[], Iterable[bytes]]) -> tuple[bytes, str]:
         """Return the picture that an order makes of a source of `length` bytes, and its content type.
+
+        `source` opens it, again where a process ended before it took the order.
 
         Raises:
             ImageNotSupported, ImageTooLarge: the source cannot be rendered.
@@ -47,24 +59,16 @@ class Renderers:
         """
         if not self._places.acquire(timeout=self._seconds):
             raise ImagesBusy
+        began, outcome = time.monotonic(), "failed"
         try:
-            process = self._take()
-            try:
-                answer, picture = process.run(order, length, source)
-            except Ended:
-                raise self._failure(process.end(), order) from None
-            except WrongLength:
-                process.end()
-                raise BackendFailed("a content has not the length that it had when it was stored") from None
-            except BaseException:
-                process.end()
-                raise
-            self._give_back(process)
+            answer, picture = self._run(order, length, source)
+            outcome = answer.outcome
         finally:
             self._places.release()
-        if answer.outcome == "rendered":
+            self._durations.labels(outcome).observe(time.monotonic() - began)
+        if outcome == "rendered":
             return picture, answer.content_type
-        error = ImageTooLarge if answer.outcome == "too_large" else ImageNotSupported
+        error = ImageTooLarge if outcome == "too_large" else ImageNotSupported
         raise error(f"the object {answer.message}")
 
     def close(self) -> None:
@@ -75,12 +79,31 @@ class Renderers:
         for process in idle:
             process.end()
 
+    def _run(self, order: Order, length: int, source: Callable[[], Iterable[bytes]]) -> tuple[Answer, bytes]:
+        while True:
+            process = self._take()
+            try:
+                found = process.run(order, length, source())
+            except Ended:
+                if (status := process.end()) == 0:
+                    # It had nothing to do for long, and went at this moment.
+                    continue
+                raise self._failure(status, order) from None
+            except WrongLength:
+                process.end()
+                raise BackendFailed("a content has not the length that it had when it was stored") from None
+            except BaseException:
+                process.end()
+                raise
+            self._give_back(process)
+            return found
+
     def _take(self) -> _Process:
         while True:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return _Process(self._memory)
+                return _Process(self._memory, self._idle_seconds)
             if process.alive:
                 return process
             process.end()
@@ -102,10 +125,10 @@ class Renderers:
 class _Process:
     """One rendering process."""
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, idle: float) -> None:
         environment = {name: value for name in _PASSED_ON if (value := os.environ.get(name)) is not None}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        command = [sys.executable, "-P", "-s", "-m", "reactor_storage.images.worker", str(memory)]
+        command = [sys.executable, "-P", "-s", "-m", "reactor_storage.images.worker", str(memory), str(idle)]
         # A session of its own, so that Ctrl-C reaches the server, which lets this one finish.
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd="/",
@@ -116,7 +139,7 @@ class _Process:
         except Ended:
             raise InternalError(
                 f"the rendering process does not start: it ended with status {self.end()}",
-                hint=f"This shows why: {' '.join(command[:2])} -m reactor_storage.images.worker {memory}",
+                hint=f"This shows why: {' '.join(command)}",
             ) from None
         except BaseException:
             self.end()

@@ -41,6 +41,15 @@ def insert(source: str, transform: str, locator: str, size: int, etag: str, cont
     )
 
 
+def forget(source: str, transform: str, locator: str) -> Statement:
+    """Forget a rendition that is still the one under a locator."""
+    return Statement(
+        "delete from _reactor_storage.renditions where source = $1 and transform = $2 and locator = $3",
+        (source, transform, locator),
+        as_owner=True,
+    )
+
+
 def of_source(source: str) -> Statement:
     """Return the locators of what was rendered from a content."""
     return Statement(

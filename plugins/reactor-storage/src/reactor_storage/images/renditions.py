@@ -70,8 +70,10 @@ class Renditions:
         self._flights: Flights[_Kept] = Flights()
         self._made = 0
 
-    def of(self, find: Callable[[], StoredObject], transform: Transform) -> StoredObject:
+    def of(self, find: Callable[[], StoredObject], transform: Transform, *, lost: str | None = None) -> StoredObject:
         """Return what `transform` makes of the object that `find` returns, as an object with its bytes, type and ETag.
+
+        It is made anew where it is the one under the locator `lost`, of which the backend has not the bytes.
 
         Raises whatever `find` does, and:
             ImageNotSupported, ImageTooLarge: the object cannot be rendered.
@@ -79,6 +81,8 @@ class Renditions:
         """
         for _ in range(_LOOKS):
             source = find()
+            if lost is not None:
+                self._db.run(None, [queries.forget(source.locator, transform.text(), lost)])
             try:
                 kept = self._find(source.locator, transform.text()) or self._wait_for(source, transform)
             except BlobMissing:
@@ -128,7 +132,7 @@ class Renditions:
             return kept
         limits = self._limits
         order = transform.order(max_pixels=limits.pixels, seconds=limits.seconds)
-        picture, content_type = self._renderers.render(order, source.size, self._backend.read(source.locator))
+        picture, content_type = self._renderers.render(order, source.size, lambda: self._backend.read(source.locator))
         kept = self._keep(source.locator, transform.text(), picture, content_type)
         self._made += 1
         if self._made % _EVICT_EVERY == 0:

@@ -1,13 +1,14 @@
-"""The rendering process: takes orders from its standard input until that ends.
+"""The rendering process: takes orders from its standard input until that ends or stays silent.
 
 It holds no secret, opens no connection and writes no file; limits of the system bound its memory and time, so that what a picture does
-to a decoder ends here. `python -m reactor_storage.images.worker 1000000000` by hand shows why it does not start.
+to a decoder ends here. `python -m reactor_storage.images.worker 1000000000 60` by hand shows why it does not start.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import sys
 from typing import BinaryIO
@@ -21,14 +22,15 @@ _ORDERS = msgspec.json.Decoder(Order)
 _POLITENESS = 5
 
 
-def main(memory: int) -> None:
-    """Take orders until the input ends."""
+def main(memory: int, idle: float) -> None:
+    """Take orders until the input ends or is silent for `idle` seconds; what libraries hold of memory goes with the process."""
     orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # Whatever a library prints is not an answer.
     os.dup2(2, 1)
     _confine(memory)
     send(answers, Answer("ready"))
-    while True:
+    # One order comes at a time, so none waits in the buffer where this does not see it.
+    while select.select([orders], [], [], idle)[0]:
         try:
             order, source = receive(orders)
         except Ended:
@@ -60,4 +62,4 @@ def _answer(answers: BinaryIO, order: Order, source: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]))
