@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reactor_storage.buckets import Buckets
     from reactor_storage.grants import Grants
     from reactor_storage.history import History
+    from reactor_storage.images.renditions import Renditions
     from reactor_storage.lifecycle import Lifecycle
     from reactor_storage.listings import Listings
     from reactor_storage.multipart import Kind, MultipartUploads
@@ -121,6 +122,26 @@ class Assembly:
         return Grants(
             self.ctx.db, self.buckets, self.reader, self.writer, signer, default_secs=config.signed_url_expiry_secs
         )
+
+    @cached_property
+    def renditions(self) -> Renditions:
+        """Pictures in other sizes and formats."""
+        from reactor_storage.images.pool import Renderers
+        from reactor_storage.images.renditions import Limits, Renditions
+
+        config = self.config
+        durations = self.ctx.metrics.histogram(
+            "reactor_storage_render_duration_seconds", "Time that rendering a picture took", ["outcome"]
+        )
+        renderers = Renderers(
+            most=config.image_workers, max_pixels=config.image_max_pixels, seconds=config.image_timeout_secs,
+            durations=durations, log=self.ctx.log,
+        )  # fmt: skip
+        limits = Limits(
+            config.image_max_bytes, config.image_max_pixels, config.image_timeout_secs, config.image_requests,
+            config.image_cache_bytes, config.image_cache_days,
+        )  # fmt: skip
+        return Renditions(self.ctx.db, self.backend, self.remains, renderers, limits)
 
     def multipart(self, kind: Kind) -> MultipartUploads:
         """Uploads in parts, of one protocol."""

@@ -53,6 +53,20 @@ class StorageConfig:
     sweep_every_secs: int = field(
         default=3600, metadata={"doc": "how often what nothing refers to is removed", "min": 1}
     )
+    image_max_bytes: int = field(default=25 * MIB, metadata={"doc": "bytes of a picture that is rendered", "min": 1})
+    image_max_pixels: int = field(
+        default=50_000_000, metadata={"doc": "pixels of a picture that is rendered", "min": 1, "max": 500_000_000}
+    )
+    image_timeout_secs: int = field(default=10, metadata={"doc": "time that one rendering may take", "min": 1})
+    image_workers: int = field(default=2, metadata={"doc": "rendering processes of each server process", "min": 1})
+    image_requests: int = field(
+        default=6,
+        metadata={"doc": "requests that render or wait for it at a time; fewer than [server] threads", "min": 1},
+    )
+    image_cache_bytes: int = field(default=1024 * MIB, metadata={"doc": "bytes of renderings that are kept", "min": 0})
+    image_cache_days: int = field(
+        default=30, metadata={"doc": "how long one is kept that nobody asks for", "min": 1, "max": 36500}
+    )
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Report values that are of the right type and still cannot work."""

@@ -10,6 +10,7 @@ from reactor_kernel.api import (
     PayloadTooLarge,
     PreconditionFailed,
     RangeNotSatisfiable,
+    Unavailable,
     UnsupportedMediaType,
     ValidationError,
 )
@@ -178,3 +179,33 @@ class InvalidLifecycle(InvalidStorageRequest):
     """A lifecycle rule cannot be kept to."""
 
     hint = 'Send rules such as {"prefix": "tmp/", "expire_days": 7}, {"noncurrent_days": 30} or both in one.'
+
+class InvalidTransform(BadRequest):
+    """The transform is not valid."""
+
+    code = "invalid_transform"
+    hint = "Use width and height from 1 to 2500, resize cover, contain or fill, quality from 20 to 100."
+
+
+class ImageNotSupported(UnsupportedMediaType):
+    """The object is no picture that can be rendered."""
+
+    code = "image_not_supported"
+    hint = "JPEG, PNG, GIF, WebP and AVIF are rendered; read others, such as SVG, as they are."
+
+
+class ImageTooLarge(PayloadTooLarge):
+    """The picture is too large to be rendered."""
+
+    code = "image_too_large"
+    hint = "Store a smaller one, or raise [storage] image_max_bytes, image_max_pixels or image_timeout_secs."
+
+
+class ImagesBusy(Unavailable):
+    """Too many pictures are being rendered."""
+
+    code = "images_busy"
+    hint = "Ask again in a second; [storage] image_workers and image_requests say how many are rendered."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})

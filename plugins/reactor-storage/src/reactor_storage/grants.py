@@ -90,6 +90,11 @@ class Grants:
         query["signature"] = self.signer.sign(grant)
         return f"/storage/v1/object/{grant.bucket}/{percent(grant.key)}?{urlencode(query)}"
 
+    def token_url(self, grant: Grant) -> str:
+        """Return the URL of a grant to read, relative to `/storage/v1`, as Supabase's clients take it."""
+        place = "render/image/sign" if grant.transform else "object/sign"
+        return f"/{place}/{grant.bucket}/{percent(grant.key)}?token={self.signer.token(grant)}"
+
     def taken(
         self, method: Method, bucket: str, key: str, query: Mapping[str, str], request_id: str
     ) -> tuple[Caller, Grant, Sequence[Statement]] | None:

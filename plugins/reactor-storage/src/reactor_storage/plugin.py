@@ -117,7 +117,7 @@ class StoragePlugin:
         Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
         is asked in `access.py` for each bucket.
         """
-        from reactor_storage.http import mounts_life, mounts_s3, mounts_sdk, mounts_tus
+        from reactor_storage.http import mounts_images, mounts_life, mounts_s3, mounts_sdk, mounts_tus
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
@@ -151,6 +151,7 @@ class StoragePlugin:
         yield from mounts_s3.mounts(parts)
         yield from mounts_tus.mounts(parts)
         yield from mounts_life.mounts(parts)
+        yield from mounts_images.mounts(parts)
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:
@@ -186,6 +187,11 @@ class StoragePlugin:
         yield BackgroundService("storage-sweep", sweep, leader_only=True)
         yield BackgroundService("storage-lifecycle", keep_to_rules, leader_only=True)
         yield BackgroundService("storage-usage", fold, leader_only=True)
+
+    @hookimpl
+    def reactor_stopping(self, ctx: PluginContext, deadline: float) -> None:
+        """End the processes that render pictures."""
+        self._assembled(ctx).renditions.close()
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:

@@ -11,6 +11,7 @@ import msgspec
 from reactor_kernel.api import Clock, Database, ReactorError
 from reactor_storage import queries
 from reactor_storage.backends.contract import Backend, BackendFailed
+from reactor_storage.images.queries import of_source
 from reactor_storage.rows import texts_in
 
 # Longer than any request: what is younger may belong to an upload that has not noted it yet.
@@ -67,15 +68,18 @@ class Remains:
         return texts_in(found)
 
     def _release(self, locator: str) -> bool:
-        """Remove one content and its row in one transaction; return whether it was done.
+        """Remove one content and its row in one transaction, then what was rendered from it; return whether it was done.
 
         The row goes last: whoever wants to take the content up waits for this transaction and then keeps it anew.
         """
         with self._db.begin() as tx:
-            held, dropped = tx.run([queries.lock_blob(locator), queries.drop_blob(locator)])
+            held, rendered, dropped = tx.run(
+                [queries.lock_blob(locator), of_source(locator), queries.drop_blob(locator)]
+            )
             if not held.rows or not dropped.rows:
                 return False
             self._backend.remove(locator)
+        self.release(texts_in(rendered))
         return True
 
 

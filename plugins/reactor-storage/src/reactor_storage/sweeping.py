@@ -18,6 +18,8 @@ def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
         try:
             ended = uploads.sweep()
             parts.grants.forget_uses()
+            while parts.renditions.evict():
+                pass
             swept = parts.remains.sweep()
         except (BackendFailed, ReactorError) as error:
             log.warning("the sweep of storage ended early: %s", error)

@@ -119,6 +119,21 @@ multipart_parts = Table(
 )
 Index("multipart_parts_of_blob", multipart_parts.c.locator)
 
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("source", Text, ForeignKey(blobs.c.locator, ondelete="CASCADE"), primary_key=True),
+    Column("transform", Text, primary_key=True),
+    Column("locator", Text, ForeignKey(blobs.c.locator), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    _now("created_at"),
+    _now("used_at"),
+)
+Index("renditions_of_blob", renditions.c.locator)
+Index("renditions_use", renditions.c.used_at)
+
 s3_credentials = Table(
     "s3_credentials",
     metadata,

@@ -41,10 +41,10 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
-    from reactor_storage.http import openapi_life, openapi_s3, openapi_sdk, openapi_tus
+    from reactor_storage.http import openapi_images, openapi_life, openapi_s3, openapi_sdk, openapi_tus
 
     fragment = _primary()
-    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths() | openapi_tus.paths()
+    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths() | openapi_tus.paths() | openapi_images.paths()
     openapi_life.add_to(fragment)
     return fragment
 
@@ -99,6 +99,7 @@ def _primary() -> dict[str, Any]:
                                         "for_upload": {"type": "boolean"},
                                         "single_use": {"type": "boolean"},
                                         "upsert": {"type": "boolean"},
+                                        "transform": {"type": "object"},
                                     },
                                 }
                             }

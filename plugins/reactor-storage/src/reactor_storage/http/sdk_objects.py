@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 
 import msgspec
@@ -17,12 +17,12 @@ from reactor_storage.http.answers import answer_object
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
 from reactor_storage.http.shapes import listed_object, object_info, say, uploaded
+from reactor_storage.http.signed import signed_transform
 from reactor_storage.http.uploads import CREATE, receive, wants_upsert
 from reactor_storage.keys import object_key
 from reactor_storage.model import NewObject, StoredObject
 from reactor_storage.reading import Reader
 from reactor_storage.rules import ANY
-from reactor_storage.signing import Grant
 from reactor_storage.writing import Writer
 
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ class TransferBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SignManyBody(msgspec.Struct, frozen=True, rename="camel"):
-    """What to sign, and for how many seconds; a client may write the number as text."""
+    """What to sign, and for how many seconds; a client may write the number as text. `transform` is for one path only."""
 
     expires_in: int | str | None = None
     paths: list[str] = []
+    transform: dict[str, Any] | None = None
 
     def seconds(self) -> int | None:
         """Return the seconds."""
@@ -154,8 +155,11 @@ class SdkSignResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Sign the reading of one object."""
         body = json_body(req, SignManyBody, empty=SignManyBody())
-        grant = self._grants.give(caller_of(req), bucket, key, method="GET", seconds=body.seconds(), exists=True)
-        url = self._url(grant)
+        grant = self._grants.give(
+            caller_of(req), bucket, key, method="GET", seconds=body.seconds(), exists=True,
+            transform=signed_transform(body.transform),
+        )  # fmt: skip
+        url = self._grants.token_url(grant)
         say(resp, {"signedURL": url, "signedUrl": url})
 
     def on_post_many(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
@@ -169,11 +173,12 @@ class SdkSignResource:
 
     def _entry(self, caller: Caller, bucket: str, key: str, seconds: int | None) -> dict[str, str | None]:
         try:
-            url = self._url(self._grants.give(caller, bucket, key, method="GET", seconds=seconds, exists=True))
+            grant = self._grants.give(caller, bucket, key, method="GET", seconds=seconds, exists=True)
         except ReactorError as error:
             if error.kind.value not in ("not_found", "bad_request", "forbidden"):
                 raise
             return {"path": key, "signedURL": None, "signedUrl": None, "error": error.message}
+        url = self._grants.token_url(grant)
         return {"path": key, "signedURL": url, "signedUrl": url, "error": None}
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
@@ -189,9 +194,6 @@ class SdkSignResource:
         answer_object(req, resp, self._reader, caller, lambda: self._reader.find(caller, bucket, grant.key))
 
     on_head = on_get
-
-    def _url(self, grant: Grant) -> str:
-        return f"/object/sign/{grant.bucket}/{percent(grant.key)}?token={self._grants.signer.token(grant)}"
 
 
 class SdkSignedUploadResource:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from reactor_kernel.api import Statement
 from reactor_storage.access import Caller
-from reactor_storage.errors import InvalidStorageRequest
+from reactor_storage.errors import InvalidStorageRequest, InvalidTransform
 from reactor_storage.grants import Grants
 from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import caller_of
 from reactor_storage.http.shapes import say
+from reactor_storage.images.transform import Transform
 from reactor_storage.signing import Grant
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SignBody(msgspec.Struct, frozen=True):
     for_upload: bool = False
     single_use: bool = False
     upsert: bool = False
+    transform: dict[str, Any] | None = None
 
     def seconds(self, req: falcon.Request) -> int | None:
         """Return how long it lives: as the body says, else the query; None where neither does."""
@@ -49,6 +51,11 @@ def _seconds(value: int) -> int:
     return value
 
 
+def signed_transform(members: dict[str, Any] | None) -> str:
+    """Return what is signed of a transform; empty where there is none, also where a client sends an empty one."""
+    return Transform.of(members).text() if members else ""
+
+
 class SignResource:
     """Gives signed URLs out."""
 
@@ -58,12 +65,15 @@ class SignResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Answer a URL that works without a credential."""
         body = json_body(req, SignBody, empty=SignBody())
+        if body.for_upload and body.transform:
+            raise InvalidTransform("an upload is stored as it is sent", hint="Sign the reading of it with transform.")
         grant = self._grants.give(
             caller_of(req), bucket, key, method="PUT" if body.for_upload else "GET", seconds=body.seconds(req),
             # Uploads by the primary family replace, as its PUT does.
             upsert=body.upsert, single_use=body.single_use, plain=not body.for_upload,
+            transform=signed_transform(body.transform),
         )  # fmt: skip
-        url = self._grants.url(grant)
+        url = f"/storage/v1{self._grants.token_url(grant)}" if grant.transform else self._grants.url(grant)
         say(resp, {"url": url, "signed_url": url, "signedUrl": url, "signedURL": url, "expires_at": grant.expires})
 
 

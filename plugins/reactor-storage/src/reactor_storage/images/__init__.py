@@ -1,0 +1,1 @@
+"""Pictures rendered from objects: smaller, in other formats, kept beside them."""

@@ -1,0 +1,73 @@
+"""What a server process and its rendering processes say to each other: a document, then bytes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import BinaryIO, Literal
+
+import msgspec
+
+Resize = Literal["cover", "contain", "fill"]
+# "origin" is the format of the source.
+Target = Literal["origin", "webp", "avif", "jpeg", "png"]
+Outcome = Literal["ready", "rendered", "unsupported", "too_large"]
+
+_LENGTHS = struct.Struct(">IQ")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What to make of a source, at most for how long, and how many pixels it may have; `quality` on JPEG's scale."""
+
+    width: int | None
+    height: int | None
+    resize: Resize
+    quality: int
+    format: Target
+    max_pixels: int
+    seconds: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of it; the picture follows where it was rendered. `message` completes the sentence "the object …"."""
+
+    outcome: Outcome
+    content_type: str = ""
+    message: str = ""
+
+
+class Ended(Exception):
+    """The other side is gone."""
+
+
+class WrongLength(Exception):
+    """The source has not the bytes that were announced."""
+
+
+def send(pipe: BinaryIO, document: msgspec.Struct, length: int = 0, pieces: Iterable[bytes] = ()) -> None:
+    """Write a document and `length` bytes. Raises Ended, WrongLength."""
+    text, sent = msgspec.json.encode(document), 0
+    try:
+        pipe.write(_LENGTHS.pack(len(text), length))
+        pipe.write(text)
+        for piece in pieces:
+            sent += len(piece)
+            pipe.write(piece)
+        pipe.flush()
+    except BrokenPipeError as error:
+        raise Ended from error
+    if sent != length:
+        raise WrongLength
+
+
+def receive(pipe: BinaryIO) -> tuple[bytes, bytes]:
+    """Read a document and its bytes. Raises Ended."""
+    text, length = _LENGTHS.unpack(_exactly(pipe, _LENGTHS.size))
+    return _exactly(pipe, text), _exactly(pipe, length)
+
+
+def _exactly(pipe: BinaryIO, length: int) -> bytes:
+    found = pipe.read(length)
+    if len(found) != length:
+        raise Ended
+    return found
