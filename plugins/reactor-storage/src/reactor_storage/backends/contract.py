@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from reactor_kernel.api import InternalError
+
 CHUNK = 256 * 1024
 
 
@@ -28,8 +30,18 @@ class BlobMissing(Exception):
     """The backend holds nothing under this locator."""
 
 
-class BackendFailed(Exception):
-    """The backend could not do what it was asked: it is full, down or misconfigured. Nothing was changed."""
+class BackendFailed(InternalError):
+    """The backend could not do what it was asked: it is full or misconfigured. Nothing was changed.
+
+    `str()` is the reason, for the log and doctor, without a secret; clients are told nothing of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the content could not be kept or read; nothing was changed")
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Backend(Protocol):
@@ -42,7 +54,7 @@ class Backend(Protocol):
 
         Raises:
             ContentTooLong: it goes on beyond `limit`; nothing is left of it.
-            BackendFailed: nothing is left of it.
+            BackendFailed, BackendFull: nothing is left of it.
         Whatever `chunks` raises is raised again, with nothing left.
         """
         ...
@@ -87,3 +99,16 @@ class Backend(Protocol):
 
 class ContentTooLong(Exception):
     """The content is longer than it may be."""
+
+
+class BackendFull(BackendFailed):
+    """The backend has no space left for what it was to keep."""
+
+    code = "storage_full"
+    hint = "Remove what is not needed, or ask the operator for more space."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.message = "the storage has no space left for this; nothing was changed"
+        # RFC 4918 §11.5
+        self.status = 507

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from reactor_kernel.api import ReactorError, status_of
-from reactor_storage.backends.contract import BackendFailed, BlobMissing
+from reactor_storage.backends.contract import BlobMissing
 from reactor_storage.s3 import xml
 from reactor_storage.s3.buckets import BucketOperations
 from reactor_storage.s3.faults import S3Error, in_s3_words
@@ -84,9 +84,6 @@ class S3Resource:
                     resp.set_header(name, value)
         except BlobMissing:
             self._refuse(req, resp, "NoSuchKey", 404, "the content is not there any more")
-        except BackendFailed as failure:
-            self._log.error("%s", failure, exc_info=failure)
-            self._refuse(req, resp, "InternalError", 500, "the content could not be kept or read; nothing was changed")
 
     on_head = on_put = on_post = on_delete = on_get
 
