@@ -133,3 +133,10 @@ class UnsatisfiableRange(RangeNotSatisfiable):
     """The range lies outside of the object."""
 
     code = "range_not_satisfiable"
+
+
+class SourceChanged(Conflict):
+    """The object was replaced or removed while it was copied or moved."""
+
+    code = "source_changed"
+    hint = "Send it again."

@@ -12,12 +12,12 @@ from contextlib import suppress
 
 import msgspec
 
-from reactor_kernel.api import Database, Statement, Tx, uuid7
+from reactor_kernel.api import Database, RawResult, Statement, Tx, uuid7
 from reactor_storage import events, queries
 from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend, ContentTooLong, Staged
 from reactor_storage.buckets import Buckets
-from reactor_storage.errors import MimeTypeNotAllowed, ObjectTooLarge, PolicyDenied
+from reactor_storage.errors import MimeTypeNotAllowed, ObjectTooLarge, PolicyDenied, SourceChanged
 from reactor_storage.keys import is_folder_marker, object_key
 from reactor_storage.model import Bucket, NewObject, StoredObject
 from reactor_storage.reading import not_found
@@ -128,7 +128,11 @@ class Writer:
         self, caller: Caller, source: StoredObject, bucket: Bucket, key: str, new: NewObject, rule: Rule = ANY,
         *, move: bool = False,
     ) -> StoredObject:  # fmt: skip
-        """Give another key the content of a source that the caller may read, without moving a byte; `move` takes it from there."""
+        """Give another key the content of a source that the caller may read, without moving a byte; `move` takes it from there.
+
+        Raises:
+            SourceChanged: the source is not what was found any more. Nothing is changed; find it again.
+        """
         caller.demand(bucket.name, "write")
         object_key(key)
         self.admit(bucket, new.content_type)
@@ -140,9 +144,12 @@ class Writer:
         with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
             places = [(bucket.name, key), (source.bucket, source.key)]
             tx.run(queries.one_at_a_time(bucket.org_id, places))
-            (held,) = tx.run([queries.touch_blob(source.locator)])
-            if not held.rows:
-                raise not_found(source.bucket, source.key)
+            held, current = tx.run(
+                [queries.touch_blob(source.locator), queries.lock(bucket.org_id, source.bucket, source.key)]
+            )
+            # A copy may be of what was there a moment ago; a move would remove what it never copied.
+            if not held.rows or (move and _version_in(current) != source.version_id):
+                raise SourceChanged
             stored, was = _write(tx, caller, bucket, key, source.size, source.etag, new, rule)
             left = _note(tx, caller, bucket, stored, source.locator, new, was)
             if move and places[0] != places[1]:
@@ -194,6 +201,11 @@ def _write(
     row = queries.upsert(bucket.org_id, bucket.name, key, caller.identity.user_id, str(uuid7()), size, etag, new)
     (written,) = tx.run([row])
     return objects_in(written)[0], current.version_id if current else None
+
+
+def _version_in(locked: RawResult) -> str | None:
+    current = current_in(locked)
+    return current.version_id if current else None
 
 
 def _note(

@@ -85,6 +85,10 @@ class Mortal:
         os.killpg(self.pid, signal.SIGKILL)
         assert self.ended() == -signal.SIGKILL
 
+    def said(self) -> str:
+        """Return the end of its log."""
+        return self.log.read_text(errors="replace")[-6000:]
+
     def close(self) -> None:
         assert self._parent.stdin is not None
         try:
@@ -96,7 +100,7 @@ class Mortal:
             self._parent.wait(20)
 
     def _failed(self, what: str) -> str:
-        raise AssertionError(f"{what}:\n{self.log.read_text(errors='replace')[-6000:]}")
+        raise AssertionError(f"{what}:\n{self.said()}")
 
 
 class Leftovers:

@@ -81,7 +81,7 @@ def test_killed_before_a_step(
             # Half of the time what was left is swept before the request is sent again, else behind it.
             left.check()
         again = send(ann, attempt)
-        assert again.status_code in attempt.again, f"{where}: {again.text}"
+        assert again.status_code in attempt.again, f"{where}: {again.text}\n{server.said()}"
         assert found(ann, attempt) == attempt.states[-1], where
         attempt.finish()
         left.check()
