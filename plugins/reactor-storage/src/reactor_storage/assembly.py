@@ -166,6 +166,7 @@ class Assembly:
         leases = Leases(db, log, life=life)
         shared = (self.writer, self.backend, self.remains, leases)
         return ResumableUploads(db, admission, Receiver(db, admission, *shared, log, life=life), *shared, life=life)
+
     def history(self) -> History:
         """Earlier versions."""
         from reactor_storage.history import History

@@ -168,6 +168,7 @@ class InvalidConcatenation(BadRequest):
 
     code = "invalid_concatenation"
 
+
 class VersionNotFound(NotFound):
     """There is no such version of the object."""
 
@@ -179,6 +180,7 @@ class InvalidLifecycle(InvalidStorageRequest):
     """A lifecycle rule cannot be kept to."""
 
     hint = 'Send rules such as {"prefix": "tmp/", "expire_days": 7}, {"noncurrent_days": 30} or both in one.'
+
 
 class InvalidTransform(BadRequest):
     """The transform is not valid."""
@@ -209,3 +211,10 @@ class ImagesBusy(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "1"})
+
+
+class SourceChanged(Conflict):
+    """The object was replaced or removed while it was copied or moved."""
+
+    code = "source_changed"
+    hint = "Send it again."

@@ -322,6 +322,16 @@ def unknown_blobs(locators: Sequence[str]) -> Statement:
     )
 
 
+def claim_blob(locator: str) -> Statement:
+    """Note a content that no row knows, and hold it; no row where somebody else noted it meanwhile."""
+    return Statement(
+        """insert into _reactor_storage.blobs (locator, size, sha256) values ($1, 0, '')
+          on conflict (locator) do nothing returning locator""",
+        (locator,),
+        as_owner=True,
+    )
+
+
 def spend(signature: str, expires: int) -> Statement:
     """Note that a single-use URL was used; a violation of signed_uses_pkey when it was before."""
     return Statement(

@@ -58,9 +58,7 @@ class Remains:
         unknown = 0
         for batch in _batches(self._backend.kept(before=before)):
             (found,) = self._db.run(None, [queries.unknown_blobs(batch)], readonly=True)
-            for locator in texts_in(found):
-                self._backend.remove(locator)
-                unknown += 1
+            unknown += sum(self._remove_unknown(locator) for locator in texts_in(found))
         return Swept(unreferenced, unknown, self._backend.sweep_staged(before=before))
 
     def _unreferenced(self) -> list[str]:
@@ -80,6 +78,19 @@ class Remains:
                 return False
             self._backend.remove(locator)
         self.release(texts_in(rendered))
+        return True
+
+    def _remove_unknown(self, locator: str) -> bool:
+        """Remove a content that no row knew a moment ago; return whether that was still so.
+
+        A row of its own makes whoever stores the same content at this moment wait, and then keep it anew.
+        """
+        with self._db.begin() as tx:
+            (claimed,) = tx.run([queries.claim_blob(locator)])
+            if not claimed.rows:
+                return False
+            self._backend.remove(locator)
+            tx.run([queries.drop_blob(locator)])
         return True
 
 

@@ -12,13 +12,13 @@ from contextlib import suppress
 
 import msgspec
 
-from reactor_kernel.api import Database, Statement, Tx
+from reactor_kernel.api import Database, RawResult, Statement, Tx
 from reactor_storage import history_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend, ContentTooLong, Staged
 from reactor_storage.buckets import Buckets
 from reactor_storage.changes import Removed, note_stored, remove, write_row
-from reactor_storage.errors import MimeTypeNotAllowed, ObjectTooLarge, PolicyDenied, Unsatisfied
+from reactor_storage.errors import MimeTypeNotAllowed, ObjectTooLarge, PolicyDenied, SourceChanged
 from reactor_storage.keys import is_folder_marker, object_key
 from reactor_storage.model import Bucket, NewObject, StoredObject, Version
 from reactor_storage.reading import no_such_version, not_found
@@ -135,7 +135,11 @@ class Writer:
         self, caller: Caller, source: StoredObject, bucket: Bucket, key: str, new: NewObject, rule: Rule = ANY,
         *, move: bool = False,
     ) -> StoredObject:  # fmt: skip
-        """Give another key the content of a source that the caller may read, without moving a byte; `move` takes it from there."""
+        """Give another key the content of a source that the caller may read, without moving a byte; `move` takes it from there.
+
+        Raises:
+            SourceChanged: the source is not what was found any more. Nothing is changed; find it again.
+        """
         caller.demand(bucket.name, "write")
         object_key(key)
         self.admit(bucket, new.content_type)
@@ -147,16 +151,15 @@ class Writer:
         with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
             places = [(bucket.name, key), (source.bucket, source.key)]
             tx.run(queries.one_at_a_time(bucket.org_id, places))
-            (held,) = tx.run([queries.touch_blob(source.locator)])
-            if not held.rows:
-                raise not_found(source.bucket, source.key)
+            held, current = tx.run(
+                [queries.touch_blob(source.locator), queries.lock(bucket.org_id, source.bucket, source.key)]
+            )
+            # A copy may be of what was there a moment ago; a move would remove what it never copied.
+            if not held.rows or (move and _version_in(current) != source.version_id):
+                raise SourceChanged
             stored, created = write_row(tx, caller, bucket, key, source.size, source.etag, new, rule)
             left = note_stored(tx, caller, bucket, stored, source.locator, new, created=created)
             if move and places[0] != places[1]:
-                (locked,) = tx.run([queries.lock(bucket.org_id, source.bucket, source.key)])
-                current = current_in(locked)
-                if current is None or current.version_id != source.version_id:
-                    raise Unsatisfied(f"{source.key!r} was changed while it was moved; nothing was changed by that")
                 removed, freed = remove(tx, caller, origin, [source.key])
                 if not removed:
                     raise PolicyDenied(f"a policy refuses to remove {source.key!r}")
@@ -222,6 +225,11 @@ class Writer:
             removed, left = remove(tx, caller, bucket, keys)
         self._remains.release(left)
         return removed
+
+
+def _version_in(locked: RawResult) -> str | None:
+    current = current_in(locked)
+    return current.version_id if current else None
 
 
 def _too_long(bucket: Bucket, key: str, limit: int) -> ObjectTooLarge:

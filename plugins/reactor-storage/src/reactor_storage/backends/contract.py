@@ -68,7 +68,7 @@ class Backend(Protocol):
 
         Raises:
             ContentTooLong: it goes on beyond `limit`; nothing is left of it.
-            BackendFailed: nothing is left of it.
+            BackendFailed, BackendFull: nothing is left of it.
         Whatever `chunks` raises is raised again, with nothing left.
         """
         ...
@@ -119,3 +119,16 @@ class Backend(Protocol):
 
 class ContentTooLong(Exception):
     """The content is longer than it may be."""
+
+
+class BackendFull(BackendFailed):
+    """The backend has no space left for what it was to keep."""
+
+    code = "storage_full"
+    hint = "Remove what is not needed, or ask the operator for more space."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.message = "the storage has no space left for this; nothing was changed"
+        # RFC 4918 §11.5
+        self.status = 507

@@ -11,6 +11,7 @@ Names are made here and from digests only, so no key of an object ever becomes p
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -21,8 +22,16 @@ from io import FileIO
 from pathlib import Path
 
 from reactor_kernel.api import uuid7
-from reactor_storage.backends.contract import CHUNK, BackendFailed, BlobMissing, ContentTooLong, Staged
+from reactor_storage.backends.contract import (
+    CHUNK,
+    BackendFailed,
+    BackendFull,
+    BlobMissing,
+    ContentTooLong,
+    Staged,
+)
 
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -41,18 +50,18 @@ class FileSystemBackend:
         digest, size = hashlib.sha256(), 0
         place = self._staging / str(uuid7())
         try:
-            with self._open_new(place) as file:
+            with _failing("a content cannot be written"):
+                file = self._open_new(place)
+            with file:
                 for chunk in chunks:
                     size += len(chunk)
                     if size > limit:
                         raise ContentTooLong
                     digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            self._unlink(place)
-            raise BackendFailed(f"a content cannot be written: {error.strerror}") from error
+                    with _failing("a content cannot be written"):
+                        _write_all(file, chunk)
+                with _failing("a content cannot be written"):
+                    os.fsync(file.fileno())
         except BaseException:
             self._unlink(place)
             raise
@@ -66,15 +75,14 @@ class FileSystemBackend:
     def keep(self, staged: Staged) -> None:
         """Rename the file to its digest. The file that was there before, if one, had the same content."""
         target = self._path(staged.locator)
-        try:
-            self._make(target.parent)
-            os.replace(staged.place, target)
-            _sync_directory(target.parent)
-        except FileNotFoundError as error:
-            if not target.exists():
-                raise BackendFailed("what was staged is gone") from error
-        except OSError as error:
-            raise BackendFailed(f"a content cannot be kept: {error.strerror}") from error
+        with _failing("a content cannot be kept"):
+            try:
+                self._make(target.parent)
+                os.replace(staged.place, target)
+                _sync_directory(target.parent)
+            except FileNotFoundError as error:
+                if not target.exists():
+                    raise BackendFailed("what was staged is gone") from error
 
     def discard(self, staged: Staged) -> None:
         """Remove the file."""
@@ -82,22 +90,19 @@ class FileSystemBackend:
 
     def read(self, locator: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Open the file; what is removed while it is read is read to its end."""
-        try:
-            file = open(self._path(locator), "rb", buffering=0)  # noqa: SIM115 - the iterator closes it
-        except FileNotFoundError as error:
-            raise BlobMissing(locator) from error
-        except OSError as error:
-            raise BackendFailed(f"a content cannot be read: {error.strerror}") from error
+        with _failing("a content cannot be read"):
+            try:
+                file = open(self._path(locator), "rb", buffering=0)  # noqa: SIM115 - the iterator closes it
+            except FileNotFoundError as error:
+                raise BlobMissing(locator) from error
         return _pieces(file, start, length)
 
     def remove(self, locator: str) -> None:
         """Remove the file. A locator of another backend names none."""
         if not _DIGEST.match(locator):
             return
-        try:
+        with _failing("a content cannot be removed"):
             self._path(locator).unlink(missing_ok=True)
-        except OSError as error:
-            raise BackendFailed(f"a content cannot be removed: {error.strerror}") from error
 
     def kept(self, *, before: datetime) -> Iterator[str]:
         """Walk through the digests."""
@@ -120,9 +125,8 @@ class FileSystemBackend:
         content = uuid7().bytes
         staged = self.stage([content], limit=len(content))
         try:
-            found = Path(staged.place).read_bytes()
-        except OSError as error:
-            raise BackendFailed(f"a content cannot be read: {error.strerror}") from error
+            with _failing("a content cannot be read"):
+                found = Path(staged.place).read_bytes()
         finally:
             self.discard(staged)
         if found != content:
@@ -157,6 +161,23 @@ class FileSystemBackend:
         except OSError as error:
             # The sweep tries again; the caller has an answer of its own to give.
             self._log.warning("%s stays until it is swept: %s", place, error)
+
+
+@contextlib.contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """Turn what the file system refuses into the backend's own failures."""
+    try:
+        yield
+    except OSError as error:
+        kind = BackendFull if error.errno in _FULL else BackendFailed
+        raise kind(f"{what}: {error.strerror}") from error
+
+
+def _write_all(file: FileIO, chunk: bytes) -> None:
+    # Where the disk is all but full the system takes a part and says so, without an error.
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _pieces(file: FileIO, start: int, length: int | None) -> Iterator[bytes]:

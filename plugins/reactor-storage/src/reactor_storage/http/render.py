@@ -49,7 +49,7 @@ class RenderResource:
         def find() -> StoredObject:
             if self._public:
                 return self._reader.content_of(caller, self._buckets.find_public(caller, bucket), object_key(key))
-            return self._reader.find(caller, bucket, grant.key)
+            return self._reader.find(caller, bucket, key)
 
         transform = _settled(req, resp, transform)
         answer_object(req, resp, self._reader, caller, _found(self._renditions, find, transform))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 
@@ -11,7 +12,7 @@ import msgspec
 from reactor_kernel.api import ReactorError
 from reactor_storage.access import Caller
 from reactor_storage.buckets import Buckets
-from reactor_storage.errors import InvalidStorageRequest, ObjectNotFound
+from reactor_storage.errors import InvalidStorageRequest, ObjectNotFound, SourceChanged
 from reactor_storage.grants import Grants
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.bodies import json_body
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import falcon
 
 MOST_KEYS = 1000
+# A source that is replaced while it is copied is looked for again.
+_AGAIN = 3
 _SUPABASE_PY = re.compile(r"supabase-py/")
 
 
@@ -94,12 +97,19 @@ class BulkResource:
 
     def _transfer(self, req: falcon.Request, *, move: bool) -> StoredObject:
         body, caller = json_body(req, TransferBody), caller_of(req)
-        source = self._reader.find(caller, body.bucket_id, body.source_key)
         target = self._buckets.find(caller, body.destination_bucket or body.bucket_id)
-        metadata = source.metadata if body.copy_metadata else {}
-        new = NewObject(source.content_type, source.cache_control, metadata)
         rule = ANY if wants_upsert(req) else CREATE
-        return self._writer.copy(caller, source, target, body.destination_key, new, rule, move=move)
+
+        def transfer() -> StoredObject:
+            source = self._reader.find(caller, body.bucket_id, body.source_key)
+            metadata = source.metadata if body.copy_metadata else {}
+            new = NewObject(source.content_type, source.cache_control, metadata)
+            return self._writer.copy(caller, source, target, body.destination_key, new, rule, move=move)
+
+        for _ in range(_AGAIN):
+            with suppress(SourceChanged):
+                return transfer()
+        return transfer()
 
 
 class InfoResource:

@@ -43,6 +43,7 @@ _NAMES: dict[str, tuple[str, int | None]] = {
     "part_too_small": ("EntityTooSmall", None),
     "bucket_exists": ("BucketAlreadyOwnedByYou", None),
     "bucket_not_empty": ("BucketNotEmpty", None),
+    "source_changed": ("OperationAborted", None),
     "object_exists": ("PreconditionFailed", 412),
     "invalid_bucket_name": ("InvalidBucketName", None),
     "invalid_key": ("InvalidArgument", None),

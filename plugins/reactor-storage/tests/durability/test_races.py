@@ -1,0 +1,121 @@
+"""Two changes that meet at the worst moment."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from reactor_kernel.testing import FrozenClock
+from reactor_storage.backends.fs import FileSystemBackend
+from reactor_storage.remains import Remains
+
+
+class Later(threading.Thread):
+    """Something that runs beside the test; `result()` waits for it."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        super().__init__()
+        self._act = act
+        self._found: Any = None
+        self.start()
+
+    def run(self) -> None:
+        self._found = self._act()
+
+    def result(self) -> Any:
+        self.join(30)
+        assert not self.is_alive()
+        return self._found
+
+
+@pytest.fixture
+def hold(kernel: Any) -> Callable[[str, str], psycopg.Connection[Any]]:
+    """Hold the lock that writers of a key take, until the connection is closed."""
+
+    def take(org_id: str, place: str) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(kernel.database.dsn, autocommit=True)
+        connection.execute("select pg_advisory_lock(hashtextextended(%s, 7153))", (f"storage/{org_id}/{place}",))
+        return connection
+
+    return take
+
+
+def somebody_waits(connection: psycopg.Connection[Any]) -> None:
+    until = time.monotonic() + 20
+    waiting = """select from pg_locks join pg_database on pg_database.oid = database
+      where locktype = 'advisory' and not granted and datname = current_database()"""
+    while not connection.execute(waiting).fetchall():
+        assert time.monotonic() < until, "nobody waits"
+        time.sleep(0.02)
+
+
+def test_a_content_stored_while_its_object_is_moved_is_not_lost(ann: Any, hold: Any, files: Any) -> None:
+    ann.bucket()
+    ann.put("docs/z", b"first")
+    body = {"bucketId": "docs", "sourceKey": "z", "destinationKey": "a"}
+    with hold(ann.org_id, "docs/a") as held:
+        move = Later(lambda: ann.call("POST", "object/move", body=body))
+        somebody_waits(held)
+        ann.put("docs/z", b"second")
+    assert move.result().status_code == 200
+    assert ann.get("docs/z").status_code == 404
+    assert ann.get("docs/a").content == b"second"
+    assert len(files()) == 1
+
+
+def test_a_source_that_is_replaced_while_it_is_copied(ann: Any, hold: Any) -> None:
+    ann.bucket()
+    ann.put("docs/z", b"first")
+    body = {"bucketId": "docs", "sourceKey": "z", "destinationKey": "a"}
+    with hold(ann.org_id, "docs/a") as held:
+        copy = Later(lambda: ann.call("POST", "object/copy", body=body))
+        somebody_waits(held)
+        ann.put("docs/z", b"second")
+    assert copy.result().status_code == 200, copy.result().text
+    assert ann.get("docs/a").content == ann.get("docs/z").content == b"second"
+
+
+def test_a_source_that_is_removed_while_it_is_moved(ann: Any, hold: Any) -> None:
+    ann.bucket()
+    ann.put("docs/z", b"first")
+    body = {"bucketId": "docs", "sourceKey": "z", "destinationKey": "a"}
+    with hold(ann.org_id, "docs/a") as held:
+        move = Later(lambda: ann.call("POST", "object/move", body=body))
+        somebody_waits(held)
+        assert ann.call("DELETE", "object/docs/z").status_code == 204
+    assert (move.result().status_code, move.result().json()["error"]["code"]) == (404, "object_not_found")
+    assert ann.get("docs/a").status_code == 404
+
+
+def test_a_content_stored_while_it_is_swept(ann: Any, kernel: Any, root: Path) -> None:
+    """Nobody knew the content when the sweep looked, and it is stored before the sweep removes it."""
+    ann.bucket()
+    content = b"left by a crash, and stored again"
+    digest = hashlib.sha256(content).hexdigest()
+    orphan = root / "files" / "blobs" / digest[:2] / digest[2:4] / digest
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(content)
+    os.utime(orphan, (0, 0))
+    puts: list[Later] = []
+
+    class Meddler(FileSystemBackend):
+        def remove(self, locator: str) -> None:
+            puts.append(Later(lambda: ann.put("docs/a", content)))
+            puts[-1].join(1)
+            super().remove(locator)
+
+    log = logging.getLogger("test")
+    swept = Remains(kernel.database, Meddler(root / "files", log), FrozenClock(), log).sweep()
+    assert (swept.unreferenced, swept.unknown, swept.staged) == (0, 1, 0)
+    [put] = puts
+    assert put.result()["size"] == len(content)
+    assert ann.get("docs/a").content == content
