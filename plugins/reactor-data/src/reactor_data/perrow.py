@@ -54,7 +54,7 @@ class RowByRow:
         )
 
     def _insert(self, caller: Caller, name: str, parsed: Parsed, rows: list[msgspec.Raw], write: Write) -> Outcome:
-        relation, plan = self._writer.planned(name, caller.profile, write)
+        relation, plan = self._writer.planned(caller, name, write)
         results: list[dict[str, object]] = []
         decisions: list[dict[str, object]] = []
         written = 0

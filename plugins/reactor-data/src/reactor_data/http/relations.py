@@ -10,9 +10,10 @@ from reactor_data.errors import DataError
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
 from reactor_data.http.negotiation import Negotiator, selects_whole
-from reactor_data.http.requests import CallerReader, demand
+from reactor_data.http.requests import CallerReader
 from reactor_data.http.subscriptions import wanted
 from reactor_data.pages import content_range, read_status
+from reactor_data.permissions import demand
 from reactor_data.reading import Reader
 from reactor_data.realtime.parts import RealtimeParts
 
@@ -46,8 +47,6 @@ class RelationResource:
         if wanted(req.query_string):
             try:
                 schema = self._callers.schema(req)
-                if self._guarded:
-                    demand(req.context.identity, f"data:{relation}:read")
                 self._realtime.subscriptions.answer(req, resp, schema.name, relation)
                 self._callers.profile_headers(resp, schema)
             except DataError as error:
