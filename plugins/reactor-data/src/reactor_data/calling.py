@@ -134,14 +134,15 @@ class Functions:
             definer=function.security_definer,
             in_transaction=not readonly,
         )
+        executed = read.shape.explain is None or "analyze" in read.shape.explain
         if readonly:
             results = self._runner.run(caller, statements, readonly=True)
             rows = rows_of(results, read, page.offset, self._config.max_limit)
-            # A transaction that may not write cannot hold the record either.
-            self._db.run(None, [record])
+            if executed:
+                # A transaction that may not write cannot hold the record either.
+                self._db.run(None, [record])
             self._check(rows, read, most)
             return rows
-        executed = read.shape.explain is None or "analyze" in read.shape.explain
         statements = [*statements, record] if executed else statements
         if not read.shape.singular and most is None:
             results = self._runner.run(caller, statements)

@@ -9,7 +9,7 @@ import msgspec
 
 from reactor_data.asking import Asker
 from reactor_data.bodies import read_payload
-from reactor_data.errors import DataError, invalid_body, permission_missing
+from reactor_data.errors import DataError, invalid_body, permission_missing, too_many_rows
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.requests import CallerReader
 from reactor_data.http.subscriptions import credential_of
@@ -51,13 +51,7 @@ class RecordsResource:
         if not payload.array:
             raise invalid_body("records are a JSON array of objects", hint='Send [{"column": value}, …].')
         if payload.rows > MOST_RECORDS:
-            raise DataError(
-                413,
-                "payload_too_large",
-                f"{payload.rows} records are more than the {MOST_RECORDS} that one request takes",
-                hint="Send them in batches.",
-                details={"records": payload.rows, "limit": MOST_RECORDS},
-            )
+            raise too_many_rows(payload.rows, MOST_RECORDS, "records", "Send them in batches.")
         # Records need not have the same members; what one lacks is the column's default.
         names = sorted({name for record in _KEYS.decode(payload.text) for name in record})
         schema = self._callers.schema(req)
