@@ -134,3 +134,20 @@ def test_a_body_that_is_nested_too_deep(shop: Any) -> None:
     text = b'{"requests": [{"id": "a", "method": "POST", "path": "/data/v1/orders", "body": %b}]}' % deep
     answer = shop.ann.call("POST", "_batch", body=text)
     assert (answer.status_code, answer.json()["error"]["code"], answer.json()["failed"]) == (400, "invalid_body", "a")
+
+
+def test_keys_are_a_callers_own(served: Any) -> None:
+    own = served(SHOP, anon_role="reactor_anon")
+    requests = {"requests": [get("a", "rpc/headers")]}
+    nobody = own.client.post("/data/v1/_batch", json=requests, headers={"Idempotency-Key": "k"})
+    assert (nobody.status_code, nobody.json()["code"], nobody.headers["WWW-Authenticate"]) == (
+        401,
+        "PGRST302",
+        "Bearer",
+    )
+    assert own.client.post("/data/v1/_batch", json=requests).status_code == 200
+    made = [batch(own.ann, post("a", "orders", {"title": "of the user"}), Idempotency_Key="k")]
+    own.ann.more = {"kind": "delegated"}  # by the same user's leave
+    made.append(batch(own.ann, post("a", "orders", {"title": "of the user"}), Idempotency_Key="k"))
+    assert [answer.headers.get("Idempotent-Replayed") for answer in made] == [None, None]
+    assert own.rows("select count(*)::text from orders") == [("2",)]

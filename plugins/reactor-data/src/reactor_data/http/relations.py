@@ -79,7 +79,7 @@ class RelationResource:
         try:
             found = self._reader.relation(relation, self._callers.schema(req).name)
         except DataError as error:
-            raise self._shown(error) from error
+            raise error.minimal() from error  # no token is needed here, and a hint would name what there is
         allowed = ["OPTIONS", "GET", "HEAD"]
         allowed += ["POST"] if found.insertable else []
         allowed += ["PUT"] if found.insertable and found.updatable_rows and found.primary_key else []
