@@ -118,7 +118,8 @@ class PostgresDatabase:
         """Run statements as one transaction in one round trip; see `contracts.Database.run`."""
         role = self._role_of(identity)
         setup = self._setup(identity, role, readonly, settings)
-        commands, at = with_roles(statements, role, restore=False)
+        # Before version 18 of Postgres, triggers that wait for the commit run as whichever role is set by then.
+        commands, at = with_roles(statements, role, restore=True)
         if not commands:
             return []
         skip = 0

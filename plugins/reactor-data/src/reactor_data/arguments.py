@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from reactor_data.bodies import media_type, read_payload
+from reactor_data.bodies import form_pairs, media_type, read_payload, utf8
 from reactor_data.catalog.model import Function
 from reactor_data.catalog.overloads import takes_body
 from reactor_data.errors import invalid_body
@@ -95,7 +94,7 @@ def from_body(content_type: str | None, body: bytes, columns: tuple[str, ...] | 
     if media == "application/json":
         return _from_json(body, columns)
     if media == "application/x-www-form-urlencoded":
-        return _from_pairs(_form_pairs(body), media, columns)
+        return _from_pairs(form_pairs(body), media, columns)
     if media == "text/csv":
         rows = msgspec.json.decode(read_payload(media, body, None).text, type=list[dict[str, str | None]])
         return _from_pairs(rows[0].items() if rows else (), media, columns)
@@ -106,7 +105,7 @@ def from_body(content_type: str | None, body: bytes, columns: tuple[str, ...] | 
             " takes text/plain, text/xml or application/octet-stream.",
         )
     if media != "application/octet-stream":
-        _utf8(body, media)
+        utf8(body, media)
     return Arguments((), body=body, media=media)
 
 
@@ -143,25 +142,6 @@ def _from_pairs(
         found.setdefault(name, [None])
     texts = {name: tuple(values) for name, values in found.items()}
     return Arguments(tuple(sorted(texts)), texts, media=media)
-
-
-def _form_pairs(body: bytes) -> list[tuple[str, str | None]]:
-    """Read a form (WHATWG URL), repeats kept."""
-    pairs: list[tuple[str, str | None]] = []
-    for part in body.split(b"&"):
-        if part:
-            name, _, value = part.replace(b"+", b" ").partition(b"=")
-            pairs.append((_utf8(unquote_to_bytes(name), "form"), _utf8(unquote_to_bytes(value), "form")))
-    return pairs
-
-
-def _utf8(data: bytes, what: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise invalid_body(
-            f"the {what} is not UTF-8", detail=f"byte {error.start}: {error.reason}", hint="Encode it as UTF-8."
-        ) from error
 
 
 def _array(values: Iterable[str | None]) -> str:

@@ -181,6 +181,7 @@ class Assembly:
             self.callers,
             self.asker,
             lambda: self._ctx.services.require(AuthClient),  # type: ignore[type-abstract]
+            minimal=self._config.error_verbosity == "minimal",
         )
 
     def metrics_route(self) -> MetricsResource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -52,7 +53,7 @@ def read_payload(content_type: str | None, body: bytes, columns: tuple[str, ...]
     if media == "text/csv":
         return _read_csv(body, columns)
     if media == "application/x-www-form-urlencoded":
-        fields = read_form(body)
+        fields = dict(form_pairs(body))  # of a repeated name the last value counts
         keys = columns if columns is not None else tuple(sorted(fields))
         return Payload(_encode([fields]), 1, keys, textual=True, array=False)
     raise invalid_body(
@@ -113,7 +114,7 @@ def _check_scalar(body: bytes) -> None:
 
 
 def _read_csv(body: bytes, columns: tuple[str, ...] | None) -> Payload:
-    lines = csv.reader(io.StringIO(_text(body, "CSV"), newline=""), strict=True)
+    lines = csv.reader(io.StringIO(utf8(body.removeprefix(BOM_UTF8), "CSV"), newline=""), strict=True)
     try:
         head = tuple(next(lines, ()))
         if not head:
@@ -147,19 +148,20 @@ def _csv_rows(lines: Any, head: tuple[str, ...]) -> Iterator[list[str | None]]:
         yield [None if field == "NULL" else field for field in fields]
 
 
-def read_form(body: bytes) -> dict[str, str]:
-    """Read a form (WHATWG URL, application/x-www-form-urlencoded); of a repeated name the last value counts."""
-    fields: dict[str, str] = {}
+def form_pairs(body: bytes) -> list[tuple[str, str]]:
+    """Read a form (WHATWG URL, application/x-www-form-urlencoded), repeats kept."""
+    pairs: list[tuple[str, str]] = []
     for part in body.split(b"&"):
         if part:
             name, _, value = part.replace(b"+", b" ").partition(b"=")
-            fields[_text(unquote_to_bytes(name), "form")] = _text(unquote_to_bytes(value), "form")
-    return fields
+            pairs.append((utf8(unquote_to_bytes(name), "form"), utf8(unquote_to_bytes(value), "form")))
+    return pairs
 
 
-def _text(data: bytes, what: str) -> str:
+def utf8(data: bytes, what: str) -> str:
+    """Decode what was sent. Raises 400 `invalid_body`."""
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         raise invalid_body(
             f"the {what} is not UTF-8", detail=f"byte {error.start}: {error.reason}", hint="Encode it as UTF-8."

@@ -13,9 +13,10 @@ from reactor_data.catalog.overloads import find_function
 from reactor_data.config import DataConfig
 from reactor_data.errors import DataError, function_unknown, max_affected_exceeded, singular_mismatch
 from reactor_data.pages import Page
+from reactor_data.permissions import demand_embedded
 from reactor_data.planning import statement_of
 from reactor_data.query.ast import Parsed
-from reactor_data.query.calls import Call, compile_call
+from reactor_data.query.calls import Call, compile_call, result_relation
 from reactor_data.query.compiler import Plan, Read
 from reactor_data.query.expressions import CAP, LIMIT, OFFSET
 from reactor_data.query.levels import Rules
@@ -38,6 +39,7 @@ class Functions:
         self._schema = schema
         self._config = config
         self._rules = rules
+        self._guarded = config.table_permissions == "enforce"
         self._hoisted = frozenset(config.hoisted_tx_settings)
         self._plans: dict[tuple[int, int, Call, Read], Plan] = {}
 
@@ -101,6 +103,8 @@ class Functions:
                     "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
                     pgrst="PGRST128",
                 )
+            if self._guarded:
+                demand_embedded(caller.identity, schema, result_relation(schema, function), read.query)
             statements = self._statements(schema, function, arguments, parsed, read, page)
             if caller.timing is not None:
                 caller.timing.mark("plan")
@@ -130,14 +134,15 @@ class Functions:
             definer=function.security_definer,
             in_transaction=not readonly,
         )
+        executed = read.shape.explain is None or "analyze" in read.shape.explain
         if readonly:
             results = self._runner.run(caller, statements, readonly=True)
             rows = rows_of(results, read, page.offset, self._config.max_limit)
-            # A transaction that may not write cannot hold the record either.
-            self._db.run(None, [record])
+            if executed:
+                # A transaction that may not write cannot hold the record either.
+                self._db.run(None, [record])
             self._check(rows, read, most)
             return rows
-        executed = read.shape.explain is None or "analyze" in read.shape.explain
         statements = [*statements, record] if executed else statements
         if not read.shape.singular and most is None:
             results = self._runner.run(caller, statements)

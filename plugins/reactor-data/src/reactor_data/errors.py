@@ -156,6 +156,29 @@ def max_affected_exceeded(rows: int, most: int) -> DataError:
     )
 
 
+def not_embedded(name: str, hint: str | None = None) -> DataError:
+    """A parameter or an order names an embed that `select` does not have."""
+    return DataError(
+        400,
+        "invalid_query",
+        f"'{name}' is not an embedded resource in this request",
+        pgrst="PGRST108",
+        hint=hint or f"Verify that '{name}' is included in the 'select' query parameter.",
+        details={"embed": name},
+    )
+
+
+def too_many_rows(rows: int, most: int, what: str, hint: str) -> DataError:
+    """A request brings more rows than its route takes; `what` it calls them."""
+    return DataError(
+        413,
+        "payload_too_large",
+        f"{rows} {what} are more than the {most} that one request takes",
+        hint=hint,
+        details={what: rows, "limit": most},
+    )
+
+
 def put_filters() -> DataError:
     """PUT names something else than one row by its primary key."""
     return DataError(

@@ -8,7 +8,7 @@ import msgspec
 
 from reactor_data import queries
 from reactor_data.bodies import Payload
-from reactor_data.errors import DataError
+from reactor_data.errors import DataError, too_many_rows
 from reactor_data.planning import statement_of
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Write
@@ -18,6 +18,8 @@ from reactor_data.running import Caller, Runner
 from reactor_data.writing import Writer, change_of
 from reactor_kernel.api import DatabaseFault, Statement, Tx
 
+# Each is a savepoint in one transaction, which no statement timeout ends.
+MOST_ROWS = 10_000
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 _SAVE = Statement("savepoint reactor_row", prepare=False)
 _KEEP = Statement("release savepoint reactor_row", prepare=False)
@@ -46,15 +48,17 @@ class RowByRow:
         """Insert and put on record; a fault that is no single row's (connection, timeout) undoes all.
 
         Raises:
-            DataError: the relation is unknown, or nothing at all can be written.
+            DataError: the relation is unknown, or nothing at all can be written; 413 for more than 10,000 rows.
         """
+        if payload.rows > MOST_ROWS:
+            raise too_many_rows(payload.rows, MOST_ROWS, "rows", "Send them in batches, or without outcome=per-row.")
         one = msgspec.structs.replace(write, shape=Shape("object"))
         return self._runner.attempt(
             caller, name, "insert", lambda: self._insert(caller, name, parsed, _ROWS.decode(payload.text), one)
         )
 
     def _insert(self, caller: Caller, name: str, parsed: Parsed, rows: list[msgspec.Raw], write: Write) -> Outcome:
-        relation, plan = self._writer.planned(name, caller.profile, write)
+        relation, plan = self._writer.planned(caller, name, write)
         results: list[dict[str, object]] = []
         decisions: list[dict[str, object]] = []
         written = 0

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import msgspec
 
 from reactor_data.errors import DataError
 
 _MESSAGE = "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'."
 _DETAIL = "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'."
+
+
+# A field name as HTTP has it, and a value without what would begin another field (RFC 9110 §5).
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_VALUE = re.compile(r"[ -~]*\Z")
 
 
 class _Message(msgspec.Struct):
@@ -35,7 +43,7 @@ def raised_error(message: str, detail: str | None) -> DataError:
         answer = msgspec.json.decode(detail, type=_Detail)
     except (msgspec.DecodeError, UnicodeError):
         return _unreadable(f"Invalid JSON value for DETAIL: '{detail}'", _DETAIL)
-    if not 200 <= answer.status <= 599:
+    if not 200 <= answer.status <= 599 or not are_headers(answer.headers):
         return _unreadable(f"Invalid JSON value for DETAIL: '{detail}'", _DETAIL)
     return DataError(
         answer.status,
@@ -46,6 +54,11 @@ def raised_error(message: str, detail: str | None) -> DataError:
         hint=said.hint,
         headers=answer.headers,
     )
+
+
+def are_headers(found: Mapping[str, str]) -> bool:
+    """Tell whether all of these can be headers of an answer."""
+    return all(_NAME.match(name) and _VALUE.match(value) for name, value in found.items())
 
 
 def _unreadable(detail: str, hint: str) -> DataError:

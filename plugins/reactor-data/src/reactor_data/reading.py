@@ -12,6 +12,7 @@ from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.config import DataConfig
 from reactor_data.errors import singular_mismatch, table_not_found
+from reactor_data.permissions import demand_embedded
 from reactor_data.planning import Plans, point_at_filter, statement_of
 from reactor_data.query.compiler import Read
 from reactor_data.query.expressions import CAP, LIMIT, OFFSET
@@ -38,6 +39,7 @@ class Reader:
         self._schema = schema
         self._plans = plans
         self._config = config
+        self._guarded = config.table_permissions == "enforce"
 
     def relation(self, name: str, profile: str | None = None) -> Relation:
         """Return an exposed relation. Raises 404 `table_not_found`."""
@@ -49,6 +51,8 @@ class Reader:
 
     def _read(self, caller: Caller, name: str, asked: Asked) -> Rows:
         schema, relation = find_relation(self._schema, name, caller.profile)
+        if self._guarded:
+            demand_embedded(caller.identity, schema, relation, asked.read.query)
         compiled = asked.compiled
         if compiled is None or compiled[0] is not relation:
             compiled = asked.compiled = self._compile(schema, relation, asked)

@@ -12,10 +12,12 @@ from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation
 from reactor_data.config import DataConfig
 from reactor_data.errors import (
+    DataError,
     max_affected_exceeded,
     put_key_mismatch,
     singular_mismatch,
 )
+from reactor_data.permissions import demand, demand_embedded
 from reactor_data.planning import Plans, point_at_filter, statement_of
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Plan, Write, check_filters
@@ -55,6 +57,7 @@ class Writer:
         self._schema = schema
         self._plans = plans
         self._config = config
+        self._guarded = config.table_permissions == "enforce"
 
     def write(
         self, caller: Caller, name: str, parsed: Parsed, payload: Payload | None, write: Write, max_affected: int | None
@@ -79,15 +82,28 @@ class Writer:
         """Return an exposed relation. Raises 404 `table_not_found`."""
         return find_relation(self._schema, name, profile)[1]
 
-    def planned(self, name: str, profile: str | None, write: Write) -> tuple[Relation, Plan]:
-        """Return the relation and the plan of a write."""
-        schema, relation = find_relation(self._schema, name, profile)
+    def planned(self, caller: Caller, name: str, write: Write) -> tuple[Relation, Plan]:
+        """Return the relation and the plan of a write.
+
+        Raises:
+            DataError: 403, a permission is demanded and missing to read what the write returns or embeds; it is on record.
+        """
+        schema, relation = find_relation(self._schema, name, caller.profile)
+        if self._guarded:
+            try:
+                if write.returning == "representation":
+                    demand(caller.identity, f"data:{name}:read")
+                demand_embedded(caller.identity, schema, relation, write.query)
+            except DataError as error:
+                if error.error_code == "permission_denied":
+                    self._runner.record_denial(caller, write.action, name)
+                raise
         return relation, self._plans.write(schema, relation, write)
 
     def _write(
         self, caller: Caller, name: str, parsed: Parsed, payload: Payload | None, write: Write, max_affected: int | None
     ) -> Change:
-        relation, plan = self.planned(name, caller.profile, write)
+        relation, plan = self.planned(caller, name, write)
         try:
             return self._run(caller, relation, plan, parsed, payload, write, max_affected)
         except DatabaseFault as fault:

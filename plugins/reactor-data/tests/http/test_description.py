@@ -169,3 +169,26 @@ def test_a_disabled_document_is_not_found(served: Callable[..., Any]) -> None:
         assert answer.status_code == 404
     answer = served(openapi_mode="disabled").ann.call("GET", "")
     assert (answer.json()["code"], answer.json()["message"]) == ("PGRST126", "Root endpoint metadata is disabled")
+
+
+def test_nothing_is_told_of_columns_and_relations_that_the_caller_has_no_right_on(served: Any) -> None:
+    own = served("""
+      create table vault (id int primary key);
+      revoke all on vault from reactor_authenticated;
+      create table staff (id int primary key, name text, salary int default 4711, vault_id int references vault);
+      comment on column staff.salary is 'in cents';
+      revoke all on staff from reactor_authenticated;
+      grant select (id, vault_id), update (name) on staff to reactor_authenticated;
+      grant delete on staff to reactor_authenticated;
+      create table bin (id int primary key, what text);
+      revoke select, insert, update on bin from reactor_authenticated;
+    """)
+    answer = own.ann.call("GET", "")
+    found = answer.json()
+    assert list(found["definitions"]["staff"]["properties"]) == ["id", "name", "vault_id"]
+    assert found["definitions"]["bin"] == {"type": "object", "properties": {}}
+    assert sorted(found["paths"]["/bin"]) == ["delete"]
+    assert not any(word in answer.text for word in ("salary", "4711", "in cents", "vault."))
+    assert "rowFilter.staff.salary" not in found["parameters"]
+    everything = served("", openapi_mode="ignore-privileges").ann.call("GET", "").json()
+    assert "definitions" in everything

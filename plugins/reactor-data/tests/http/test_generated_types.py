@@ -173,6 +173,16 @@ def test_what_was_made_a_moment_ago_is_in_it(module: Callable[[str], str], data:
     assert "latecomers: {" in module("typescript")
 
 
+def test_a_label_that_was_added_without_a_notice_is_in_it(module: Callable[[str], str], data: Any) -> None:
+    import time
+
+    data.rows("drop event trigger if exists reactor_data_ddl")
+    assert "elated" not in module("typescript")
+    time.sleep(1.1)  # the catalogue is looked at once a second at most
+    data.rows("alter type mood add value 'elated'")
+    assert "elated" in module("typescript")
+
+
 def test_only_administrators_and_services_get_types(data: Any) -> None:
     from reactor_kernel.testing.project import ADMIN_TOKEN
 

@@ -150,3 +150,10 @@ def test_more_than_max_affected_is_undone(ann: Any, method: str) -> None:
     answer = ann.call(method, "todos", body=body, Prefer="handling=strict, max-affected=1")
     assert answer.json()["message"] == "Query result exceeds max-affected preference constraint"
     assert [row["n"] for row in ann.call("GET", "todos").json()] == [None, None]
+
+
+def test_row_by_row_takes_ten_thousand_rows_at_most(ann: Any) -> None:
+    body = b"[" + b",".join([b"{}"] * 10_001) + b"]"
+    answer = ann.call("POST", "todos", body=body, Prefer="outcome=per-row")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
+    assert answer.json()["error"]["details"] == {"rows": 10_001, "limit": 10_000}

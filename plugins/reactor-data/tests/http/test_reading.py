@@ -120,6 +120,8 @@ def test_content_location_sorts_the_keys(ann: Any) -> None:
 def test_options_says_what_a_relation_takes(client: Any) -> None:
     answer = client.options("/data/v1/todos")
     assert (answer.status_code, answer.headers["Allow"]) == (200, "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE")
+    unknown = client.options("/data/v1/todo")
+    assert (unknown.status_code, unknown.json()["code"], unknown.json()["hint"]) == (404, "PGRST205", None)
     assert client.options("/data/v1/nothing").status_code == 404
 
 

@@ -77,6 +77,7 @@ def test_what_a_role_is_set_to_applies_to_its_requests_only(own: Any) -> None:
         "statement_timeout = '7s'",
         "default_transaction_isolation = 'serializable'",
         "\"TimeZone\" = 'Asia/Tokyo'",
+        "log_min_duration_statement = '1h'",  # that only a superuser may set
     ):
         alter = f"alter role reactor_test_clerk in database %I set {setting}".replace("'", "''")
         own.rows(f"do $$ begin execute format('{alter}', current_database()); end $$")
@@ -86,6 +87,11 @@ def test_what_a_role_is_set_to_applies_to_its_requests_only(own: Any) -> None:
     assert (found["timeout"], found["isolation"], found["zone"]) == ("7s", "serializable", "Asia/Tokyo")
     (found,) = clerk.call("GET", "who_runs", Prefer="timezone=UTC").json()
     assert found["zone"] == "UTC"
+    part = {"id": "a", "method": "GET", "path": "/data/v1/who_runs"}
+    batched = clerk.call("POST", "_batch", body={"requests": [part, part | {"id": "b"}]})
+    for one in batched.json()["results"]:
+        (found,) = one["body"]
+        assert (found["timeout"], found["isolation"], found["zone"]) == ("7s", "serializable", "Asia/Tokyo")
     assert clerk.call("POST", "ledger", body={"id": 5}, Prefer="return=representation").status_code == 201
     (found,) = own.bob.call("GET", "who_runs").json()
     assert (found["timeout"], found["isolation"]) == ("30s", "read committed")

@@ -527,3 +527,11 @@ def test_without_a_token_nothing_is_called(ann: Any) -> None:
         "unauthorized",
         "PGRST302",
     )
+
+
+def test_a_call_that_was_only_planned_is_not_on_record(served: Any) -> None:
+    own = served("", plan_enabled=True)
+    plan = "application/vnd.pgrst.plan+json"
+    for accept in (plan, f"{plan}; options=verbose", f"{plan}; options=analyze"):
+        assert own.ann.call("GET", "rpc/add_them?a=1", Accept=accept).status_code == 200
+    assert own.rows("select details ->> 'fn' from _reactor_data.audit_events") == [("add_them",)]

@@ -168,7 +168,11 @@ def test_a_warning_says_that_a_parameter_uses_the_relations_name(served: Any) ->
 
 def test_minimal_errors_have_neither_details_nor_hints(served: Any) -> None:
     own = served(error_verbosity="minimal")
-    for answer in (own.ann.call("GET", "todo"), own.ann.call("POST", "todos", body={"titel": 1})):
+    for answer in (
+        own.ann.call("GET", "todo"),
+        own.ann.call("POST", "todos", body={"titel": 1}),
+        own.ann.call("POST", f"orgs/{own.ann.org_id}/datasets/todos/records", body=[]),
+    ):
         said = answer.json()
         assert (said["details"], said["hint"], said["error"].get("hint"), said["error"].get("details")) == (None,) * 4
 
@@ -185,3 +189,70 @@ def test_permissions_of_tables_are_demanded_where_that_is_configured(served: Any
     own.ann.more = {"permissions": ["data:*:read", "data:todos:write"]}
     assert own.ann.call("POST", "todos", body={"title": "a"}).status_code == 201
     assert len(own.ann.call("GET", "todos").json()) == 1
+
+
+SHOP = """
+create table artists (id int primary key, name text) with (rls = false);
+create table albums (id int primary key, title text, artist_id int references artists) with (rls = false);
+insert into artists values (1, 'secret name');
+insert into albums values (1, 'one', 1);
+create function all_albums() returns setof albums language sql stable as $$ select * from albums $$;
+"""
+
+
+def test_what_is_embedded_or_returned_takes_the_permission_to_read_it(served: Any) -> None:
+    own = served(SHOP, table_permissions="enforce")
+    own.ann.more = {"permissions": ["data:albums:read", "data:albums:write"]}
+    part = {"id": "a", "method": "GET", "path": "/data/v1/albums?select=*,artists(name)"}
+    representation = {"Prefer": "return=representation"}
+    for answer in (
+        own.ann.call("GET", "albums?select=*,artists(name)"),
+        own.ann.call("GET", "albums?select=*,who:artist_id(name)"),
+        own.ann.call("GET", "albums?select=id,artists()&artists.name=eq.x&artists=not.is.null"),
+        own.ann.call("GET", "albums?select=...artists(name)"),
+        own.ann.call("GET", "rpc/all_albums?select=title,artists(name)"),
+        own.ann.call("POST", "_batch", body={"requests": [part]}),
+        own.ann.call("PATCH", "albums?id=eq.1&select=title,artists(name)", body={"title": "x"}, **representation),
+        own.ann.call("DELETE", "albums?select=id,artists()&artists=not.is.null"),
+        own.ann.call("POST", "albums?select=artists(name)", body=[{"id": 2}], Prefer="outcome=per-row"),
+    ):
+        assert (answer.status_code, answer.json()["message"]) == (403, "the permission data:artists:read is required")
+        assert "secret name" not in answer.text
+    assert own.rows("select id::text, title from albums") == [("1", "one")]
+    assert own.ann.call("GET", "rpc/all_albums").json() == own.ann.call("GET", "albums").json() != []
+    own.ann.more = {"permissions": ["data:albums:write"]}
+    returned = own.ann.call("PATCH", "albums?id=eq.1", body={"title": "x"}, **representation)
+    assert (returned.status_code, returned.json()["message"]) == (403, "the permission data:albums:read is required")
+    assert own.ann.call("PATCH", "albums?id=eq.1", body={"title": "y"}).status_code == 204
+    denied = "select event_type from _reactor_data.audit_events where details ? 'denied' order by id"
+    assert own.rows(denied) == [(f"rows.{event}",) for event in ("update", "delete", "insert", "update")]
+    own.ann.more = {"permissions": ["data:*"]}
+    assert own.ann.call("GET", "albums?select=artists(name)").json() == [{"artists": {"name": "secret name"}}]
+
+
+def test_no_credential_reaches_sql(served: Any) -> None:
+    own = served("create function told() returns json language sql stable as"
+                 " $$ select current_setting('request.headers')::json $$;")  # fmt: skip
+    sent = {
+        "X_Reactor_Api_Key": "key",
+        "X_Reactor_Project_Key": "rk_srv_x",
+        "Apikey": "key",
+        "Proxy_Authorization": "x",
+    }
+    told = own.ann.call("GET", "rpc/told", X_Reactor_Client="js/0.1.0", **sent).json()
+    assert told["x-reactor-client"] == "js/0.1.0"
+    assert not {name.replace("_", "-").lower() for name in (*sent, "Authorization")} & told.keys()
+
+
+@pytest.mark.parametrize("header", [{"X-A": "a\r\nX-B: b"}, {"X A": "a"}, {"": "a"}, {"X-A": "\u20ac"}])
+def test_no_header_can_begin_another(served: Any, header: dict[str, str]) -> None:
+    own = served("""create function refuse(header json) returns int language plpgsql as $$ begin
+      raise sqlstate 'PGRST' using message = '{"code": "x", "message": "y"}',
+        detail = json_build_object('status', 402, 'headers', header)::text; end $$;
+      create function answer(header json) returns text language sql as
+        $$ select set_config('response.headers', json_build_array(header)::text, true) $$;""")
+    refused = own.ann.call("POST", "rpc/refuse", body={"header": header})
+    assert (refused.status_code, refused.json()["code"]) == (500, "PGRST121")
+    answered = own.ann.call("POST", "rpc/answer", body={"header": header})
+    assert (answered.status_code, answered.json()["code"]) == (500, "PGRST111")
+    assert own.ann.call("POST", "rpc/refuse", body={"header": {"X-A": "a"}}).headers["X-A"] == "a"

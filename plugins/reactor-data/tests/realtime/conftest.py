@@ -68,6 +68,7 @@ class People:
     def __init__(self) -> None:
         self.refused: dict[str, Exception] = {}
         self.asked = 0
+        self.permissions: dict[str, list[str]] = {}
 
     def resolve(self, token: str, org: str | None = None) -> Identity:
         self.asked += 1
@@ -83,6 +84,7 @@ class People:
             db_role=DbRole.AUTHENTICATED,
             user_id=found["user_id"],
             org_id=found["org_id"],
+            permissions=frozenset(self.permissions.get(found["user_id"], ())),
             claims={"exp": found["exp"]} if "exp" in found else {},
         )
 

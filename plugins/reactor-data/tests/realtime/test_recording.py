@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -156,3 +157,18 @@ def test_the_keeper_sweeps_what_nobody_can_resume_from(lab: Any) -> None:
     lab.rows("update _reactor_data.realtime_outbox set created_at = created_at - interval '1 hour'")
     assert keeper.sweep(threading.Event()) == 2
     assert [keys for _, _, keys, _ in events(lab)] == ["[4]"]
+
+
+def test_no_name_of_a_column_is_taken_for_code(lab: Any) -> None:
+    from reactor_data.realtime.recording import function_name
+
+    digest = function_name("public", "a")[-10:]
+    for at, name in enumerate((f"$r{digest}$", "$$; drop table kept; --", "a'b\\c", "$body$")):
+        lab.write(
+            f"{at}.sql", f'drop table if exists a; create table a ("{name}" text primary key) with (rls = false);'
+        )
+        lab.apply()
+        lab.rows("insert into a values ('x') returning 1")
+        assert lab.rows("select event ->> 'key' from _reactor_data.realtime_outbox order by seq desc limit 1") == [
+            (json.dumps([name]),)
+        ]

@@ -123,6 +123,24 @@ def test_what_is_older_than_the_outbox_is_resynced_and_goes_on_live(ann: Any, ke
     assert ann.subscribe("pairs", last_event_id="0").next().event == "resync"
 
 
+def test_a_backlog_that_is_swept_while_it_is_read_is_resynced(ann: Any, kernel: Any, sql: Any) -> None:
+    from reactor_data.realtime.outbox import PAGE, Outbox
+
+    for number in range(3 * PAGE):
+        sql(f"insert into pairs values ({number}, 'x', 'v')")
+    slow = ann.subscribe("pairs", last_event_id="0", read=False)
+    assert slow.pull().data["new"]["a"] == 0
+    sql("update _reactor_data.realtime_outbox set created_at = created_at - interval '2 hours'")
+    sql("insert into pairs values (-1, 'x', 'v')")
+    assert Outbox(kernel.database).sweep(3600) > 2 * PAGE
+    seen = [0]
+    while (frame := slow.pull()).event == "INSERT":
+        seen.append(frame.data["new"]["a"])
+    assert seen == list(range(len(seen)))
+    assert (frame.event, frame.data["reason"], len(seen) <= PAGE) == ("resync", "too_old", True)
+    assert slow.pull().data["new"]["a"] == -1  # and it goes on
+
+
 def test_a_number_that_never_was_is_resynced_and_nonsense_refused(ann: Any) -> None:
     assert ann.subscribe("pairs", last_event_id="999999999").next().event == "resync"
     refused = ann.subscribe("pairs", last_event_id="abc")

@@ -51,6 +51,8 @@ def test_a_subscription_needs_a_token_and_accepts_it_in_the_query(ann: Any, sql:
     assert stream.next().data["new"]["v"] == "v"
     # A token in the address is for streams only.
     assert ann.subscribe(f"pairs?access_token={quote(ann.token)}", authorize=False).status == 401
+    elsewhere = ann.subscribe(f"rpc/add_note?subscribe=1&access_token={quote(ann.token)}", authorize=False)
+    assert elsewhere.status == 401
 
 
 def test_a_token_in_the_address_appears_in_no_log_and_no_error(ann: Any, caplog: Any) -> None:
@@ -159,12 +161,13 @@ def test_an_idle_stream_of_a_revoked_session_ends_too(ann: Any, people: Any) -> 
 
 
 def test_losing_the_right_to_read_ends_the_stream(ann: Any, sql: Any) -> None:
-    stream = ann.subscribe("pairs")
+    everything, stream = ann.subscribe("*"), ann.subscribe("pairs")
     sql("revoke select on pairs from reactor_authenticated")
     sql("delete from pairs")
     sql("insert into pairs values (1, 'a', 'v')")
     frame = stream.next()
     assert (frame.event, frame.data["code"]) == ("error", "permission_denied")
+    assert everything.nothing_more()
 
 
 def test_a_draining_server_says_so(ann: Any, kernel: Any) -> None:
@@ -202,3 +205,43 @@ def test_a_quiet_stream_pings_and_says_how_far_the_outbox_is(ann: Any, sql: Any,
     heartbeats = [next(stream.body).decode() for _ in range(3)]
     assert [one for one in heartbeats if one != ": ping\n\n"] == [f": ping\nid: {began + 1024}\n\n"]
     stream.close()
+
+
+def test_a_permission_that_is_demanded_is_demanded_at_each_delivery(
+    boot: Callable[..., Any], person: Any, people: Any
+) -> None:
+    kernel = boot(table_permissions="enforce")
+    kernel.start_services()
+    import httpx
+
+    client = httpx.Client(transport=httpx.WSGITransport(app=kernel.app), base_url="http://reactor.test")
+    ann = person()
+    ann.app, ann.client = kernel.app, client
+    try:
+        refused = ann.subscribe("notes")
+        assert (refused.status, refused.error["message"]) == (403, "the permission data:notes:read is required")
+        people.permissions[ann.user_id] = ["data:notes:*", "data:parents:write"]
+        notes, everything = ann.subscribe("notes"), ann.subscribe("*")
+        ann.call("POST", "parents", {"id": 1})
+        ann.call("POST", "notes", {"title": "a"})
+        assert notes.next().title == everything.next().title == "a"  # nothing of parents
+        people.permissions[ann.user_id] = ["data:notes:write"]
+        ann.call("POST", "notes", {"title": "b"})
+        last = notes.next()
+        assert (last.event, last.data["message"]) == ("error", "the permission data:notes:read is required")
+        assert everything.nothing_more()
+    finally:
+        kernel.drain(5)
+        client.close()
+
+
+def test_a_filter_that_takes_long_ends_its_own_stream_only(ann: Any, sql: Any) -> None:
+    sql(
+        "create function slow(notes) returns int language plpgsql stable as"
+        " $$ begin if $1.title = 'slow' then perform pg_sleep(30); end if; return 1; end $$"
+    )
+    slow, other = ann.subscribe("notes?subscribe=1&slow=eq.1"), ann.subscribe("notes")
+    ann.call("POST", "notes", {"title": "slow"})
+    last = slow.next(20)
+    assert (last.event, last.data["code"]) == ("error", "database_error")
+    assert other.next(20).title == "slow"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
@@ -12,7 +13,11 @@ from reactor_data.errors import DataError
 
 _REFERENCE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,64})\.(?P<part>status|headers|body)(?P<path>.*)\Z", re.DOTALL)
 _IN_TEXT = re.compile(r'\{\s*"\$ref"\s*:\s*"((?:[^"\\]|\\.)*)"\s*\}')
-_MISSING = object()
+# Where a value ends before the parameter does, in a list or a logic tree, only such a one stands without quotes.
+_LISTED = re.compile(r"(?:not\.)?in\.", re.IGNORECASE)
+_TREE = re.compile(r"(?:.*\.)?(?:and|or) *\Z", re.DOTALL)
+_PLAIN = re.compile(r"[\w.:+-]+\Z")
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 Answers = Mapping[str, Mapping[str, Any]]
 
@@ -35,7 +40,8 @@ def resolve(value: Any, answers: Answers, where: str) -> Any:
 def resolve_query(query: str, answers: Answers, where: str) -> str:
     """Return a query string with the references in its values replaced, percent-encoded.
 
-    A value that is text or a number stands as it is; anything else cannot stand in a URL.
+    A value that is text or a number stands as it is, in `in.(…)`, `and` and `or` in quotes where it needs them, so that it
+    is one value whatever it says; anything else cannot stand in a URL.
     """
     if "%24ref" not in query and "$ref" not in query:
         return query
@@ -47,17 +53,30 @@ def _resolved_pair(pair: str, answers: Answers, where: str) -> str:
     decoded = unquote_plus(value)
     if "$ref" not in decoded:
         return pair
+    ends_early = _LISTED.match(decoded) is not None or _TREE.match(unquote_plus(key)) is not None
 
     def replaced(found: re.Match[str]) -> str:
-        text = found.group(1).replace('\\"', '"').replace("\\\\", "\\")
-        value = _value(text, answers, where)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if not isinstance(value, str | int | float):
-            raise _fault(f"{where}: {text!r} is {_kind(value)}, which cannot stand in a URL")
-        return str(value)
+        reference = found.group(1).replace('\\"', '"').replace("\\\\", "\\")
+        text = _url_text(reference, answers, where)
+        if not ends_early or _PLAIN.match(text):
+            return text
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        if _ESCAPED.sub("", _IN_TEXT.sub("", decoded[: found.start()])).count('"') % 2:
+            return escaped
+        if decoded[found.start() - 1] not in ".(, " or decoded[found.end() : found.end() + 1] not in ",) ":
+            raise _fault(f"{where}: the value of {reference!r} needs quotes around the item that it is part of")
+        return f'"{escaped}"'
 
     return key + equals + quote(_IN_TEXT.sub(replaced, decoded), safe="(),.:*!-_~{}\"'")
+
+
+def _url_text(reference: str, answers: Answers, where: str) -> str:
+    value = _value(reference, answers, where)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float | Decimal):
+        raise _fault(f"{where}: {reference!r} is {_kind(value)}, which cannot stand in a URL")
+    return str(value)
 
 
 def _value(reference: str, answers: Answers, where: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from reactor_data.errors import DataError, invalid_body
-from reactor_kernel.api import Identity, Statement, Tx
+from reactor_kernel.api import Identity, IdentityKind, Statement, Tx
 
 HOURS = 24
 _LONGEST = 255
@@ -31,7 +31,16 @@ class Replay:
     def __init__(self, key: str, identity: Identity, body: bytes) -> None:
         if not 1 <= len(key) <= _LONGEST or not key.isprintable():
             raise invalid_body(f"Idempotency-Key must have from 1 to {_LONGEST} printable characters")
-        self._place = (identity.subject, identity.org_id or _NO_ORG, key)
+        if identity.kind is IdentityKind.ANONYMOUS:
+            raise DataError(
+                401,
+                "unauthorized",
+                "an Idempotency-Key needs a token: callers without one cannot be told apart",
+                pgrst="PGRST302",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        # Who acts for a user with less than its rights must not be given what the user was.
+        self._place = (f"{identity.kind.value} {identity.subject}", identity.org_id or _NO_ORG, key)
         self._digest = hashlib.sha256(body).hexdigest()
 
     def claim(self, tx: Tx) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -53,16 +54,24 @@ class SubRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return kind, name
 
 
+# Postgres reads the numbers: on their way they must not be rounded to floats.
+decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
+encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
+
+
 class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The requests in their order."""
 
     requests: list[SubRequest]
 
 
+_BODY = msgspec.json.Decoder(BatchBody, float_hook=Decimal)
+
+
 def read_batch(body: bytes) -> list[SubRequest]:
     """Return the requests of a body. Raises 400 `invalid_body`."""
     try:
-        requests = msgspec.json.decode(body, type=BatchBody).requests
+        requests = _BODY.decode(body).requests
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_body(
             f"the batch cannot be read: {error}",

@@ -17,7 +17,7 @@ from reactor_data.writing import Writer
 
 if TYPE_CHECKING:
     from reactor_data.assembly import Assembly
-    from reactor_kernel.api import Identity
+    from reactor_kernel.api import Identity, Isolation
 
 
 class BatchResources:
@@ -28,10 +28,10 @@ class BatchResources:
         self._config = config
         self._log = log
 
-    def ready(self, identity: Identity) -> None:
-        """Load the catalogue and the settings of a caller's role, if they are not."""
+    def ready(self, identity: Identity) -> Isolation | None:
+        """Load the catalogue and the settings of a caller's role, if they are not; return that role's isolation level."""
         self._parts.schema.snapshot()
-        self._parts.roles.settings(identity)
+        return self._parts.roles.settings(identity)[1]
 
     def relations(self, database: Any) -> RelationResource:
         """Return the resource of rows."""

@@ -15,6 +15,8 @@ _UNDO = Statement("rollback to savepoint batched", prepare=False)
 _READ_ONLY = Statement("set local transaction_read_only = on", prepare=False)
 # What one request's statements leave for the end of its transaction, and the next must not find.
 _LEFT_BEHIND = ("response.status", "response.headers", INSERTED, AFFECTED)
+# Who the caller is: a function that says otherwise for the rest of its transaction must not say so for the next request.
+_CALLER = "request.jwt.claims"
 
 
 class SharedTransaction:
@@ -75,8 +77,12 @@ class SharedTransaction:
         self._tx.run([_KEEP])
 
     def _settings(self, wanted: Mapping[str, str]) -> Statement:
-        """Return what publishes a request's settings, and takes back those of the one before."""
-        unknown = [name for name in wanted if name not in self._before]
+        """Return what publishes a request's settings, and takes back those of the one before.
+
+        It runs as the login role, which may set what `ALTER ROLE … SET` gives a role that may not, and leaves the
+        transaction as the caller's role again.
+        """
+        unknown = [name for name in (_CALLER, *wanted) if name not in self._before]
         if unknown:
             listed = ", ".join(f"current_setting(${at}, true)" for at in range(1, len(unknown) + 1))
             (found,) = self._tx.run([Statement(f"select {listed}", unknown, prepare=False)])
@@ -85,4 +91,4 @@ class SharedTransaction:
         values = {**self._before, **wanted, **dict.fromkeys(_LEFT_BEHIND, "")}
         calls = ", ".join(f"set_config(${2 * at + 1}, ${2 * at + 2}, true)" for at in range(len(values)))
         params: list[str | bytes | None] = [text for pair in values.items() for text in pair]
-        return Statement(f"select {calls}", params, prepare=False)
+        return Statement(f"select {calls}", params, as_owner=True, prepare=False)

@@ -113,13 +113,14 @@ class SchemaCache:
             self._stale = False
             try:
                 results = self._db.run(None, queries.snapshot(self.schemas, self._extra), readonly=True)
-            except ReactorError:
+                loaded = self._loader.snapshot(self._loads + 1, results)
+            except BaseException:
                 self._stale = True
                 raise
             self._loads += 1
             self._looked_at = self._clock.monotonic()
-            self._current = self._loader.snapshot(self._loads, results)
-            return self._current
+            self._current = loaded
+            return loaded
 
     def find(self, name: str, profile: str | None = None) -> tuple[Schema, Relation | None]:
         """Return the schema and the relation of that name, having looked again when it is unknown."""

@@ -159,12 +159,16 @@ _COMMENTS = """
 select n.nspname::text, obj_description(n.oid, 'pg_namespace') from pg_namespace n where n.nspname = any($1::text[])
 """
 
-# Every change of what a snapshot shows writes one of these catalogues; reading how far they are costs a few milliseconds.
+# Every change of what a snapshot shows writes one of these catalogues, but for the settings of roles; reading how far they
+# are costs a few milliseconds.
+_SHOWN = (
+    *("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_proc", "pg_aggregate", "pg_type", "pg_enum"),
+    *("pg_cast", "pg_rewrite", "pg_policy", "pg_description"),
+)
 FINGERPRINT = Statement(
     "select "
     + " || '/' || ".join(
-        f"(select count(*) || ':' || coalesce(max(xmin::text::bigint), 0) from pg_catalog.{name})"
-        for name in ("pg_class", "pg_attribute", "pg_constraint", "pg_proc", "pg_type", "pg_cast", "pg_rewrite")
+        f"(select count(*) || ':' || coalesce(max(xmin::text::bigint), 0) from pg_catalog.{name})" for name in _SHOWN
     )
 )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from reactor_data import __version__
 from reactor_data.catalog.model import Relation, Schema
 from reactor_data.description.functions import function_paths
 from reactor_data.description.rights import RelationRights, Rights
-from reactor_data.description.schemas import definition, halves, property_of
+from reactor_data.description.schemas import definition, halves, typed
 
 _ALL = RelationRights()
 _NONE = RelationRights(False, False, False, False)
@@ -26,8 +28,9 @@ def describe(schema: Schema, rights: Rights | None, *, host: str, scheme: str, b
     visible = []
     for _, relation in sorted(schema.relations.items()):
         allowed = _ALL if rights is None else rights.relations.get(relation.oid, _NONE)
-        if not relation.partition and allowed != _NONE:
-            visible.append((relation, allowed))
+        if not relation.partition and allowed.any:
+            visible.append((_permitted(relation, allowed.columns), allowed))
+    names = {relation.name for relation, _ in visible}
     functions = {
         name: [one for one in found if rights is None or one.oid in rights.functions]
         for name, found in sorted(schema.functions.items())
@@ -54,9 +57,16 @@ def describe(schema: Schema, rights: Rights | None, *, host: str, scheme: str, b
         "securityDefinitions": {"JWT": {"type": "apiKey", "in": "header", "name": "Authorization"}},
         "security": [{"JWT": []}],
         "paths": paths,
-        "definitions": {relation.name: definition(schema, relation) for relation, _ in visible},
+        "definitions": {relation.name: definition(schema, relation, names) for relation, _ in visible},
         "parameters": _parameters(schema, [relation for relation, _ in visible]),
     }
+
+
+def _permitted(relation: Relation, columns: tuple[str, ...] | None) -> Relation:
+    """Return the relation with those of its columns only that the caller has a right on."""
+    if columns is None:
+        return relation
+    return msgspec.structs.replace(relation, columns=tuple(one for one in relation.columns if one.name in columns))
 
 
 def _root() -> dict[str, Any]:
@@ -121,7 +131,7 @@ def _parameters(schema: Schema, relations: list[Relation]) -> dict[str, Any]:
             **({"description": relation.comment} if relation.comment else {}),
         }
         for column in relation.columns:
-            shown = property_of(schema, relation, column)
+            shown = typed(schema, column.type, column.base)
             found[f"rowFilter.{relation.name}.{column.name}"] = {
                 "name": column.name,
                 "in": "query",

@@ -17,7 +17,11 @@ select pg_catalog.json_build_object(
       'select', pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
       'insert', pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),
       'update', pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),
-      'delete', pg_catalog.has_table_privilege(c.oid, 'DELETE')))
+      'delete', pg_catalog.has_table_privilege(c.oid, 'DELETE'),
+      'columns', case when not pg_catalog.has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE') then coalesce((
+        select pg_catalog.json_agg(a.attname) from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+          and pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT, INSERT, UPDATE')), '[]') end))
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
       and pg_catalog.has_schema_privilege(n.oid, 'USAGE')), '{}'),
@@ -30,12 +34,18 @@ select pg_catalog.json_build_object(
 
 
 class RelationRights(msgspec.Struct, frozen=True):
-    """What may be done with a relation; with some columns of it at least."""
+    """What may be done with a relation; with some columns of it at least: `columns`, None = with all of them."""
 
     select: bool = True
     insert: bool = True
     update: bool = True
     delete: bool = True
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def any(self) -> bool:
+        """Tell whether anything may be done."""
+        return self.select or self.insert or self.update or self.delete
 
 
 class Rights(msgspec.Struct, frozen=True):

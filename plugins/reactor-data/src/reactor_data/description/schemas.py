@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from reactor_data.catalog.model import Column, Relation, Schema
@@ -15,26 +16,28 @@ _TYPES = {
 _LENGTH = re.compile(r"character(?: varying)?\((\d+)\)\Z")
 
 
-def definition(schema: Schema, relation: Relation) -> dict[str, Any]:
-    """Return a relation as an object."""
+def definition(schema: Schema, relation: Relation, known: Collection[str]) -> dict[str, Any]:
+    """Return a relation as an object. `known` are the relations that the caller may be told of."""
     found: dict[str, Any] = {"type": "object"}
     if relation.comment:
         found["description"] = relation.comment
     required = [column.name for column in relation.columns if not column.nullable]
     if required:
         found["required"] = required
-    found["properties"] = {column.name: property_of(schema, relation, column) for column in relation.columns}
+    found["properties"] = {column.name: _property(schema, relation, column, known) for column in relation.columns}
     return found
 
 
-def property_of(schema: Schema, relation: Relation, column: Column) -> dict[str, Any]:
+def _property(schema: Schema, relation: Relation, column: Column, known: Collection[str]) -> dict[str, Any]:
     """Return a column; that it is a key stands in its description, as PostgREST's readers expect."""
     found = typed(schema, column.type, column.base)
     notes = []
     if column.name in relation.primary_key:
         notes.append("This is a Primary Key.<pk/>")
     for one in schema.relationships.get(relation.name, ()):
-        if one.cardinality == "many-to-one" and len(one.columns) == 1 and one.columns[0][0] == column.name:
+        if one.cardinality != "many-to-one" or one.target not in known or len(one.columns) != 1:
+            continue
+        if one.columns[0][0] == column.name:
             target, theirs = one.target, one.columns[0][1]
             notes.append(f"This is a Foreign Key to `{target}.{theirs}`.<fk table='{target}' column='{theirs}'/>")
             break

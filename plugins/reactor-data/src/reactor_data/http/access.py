@@ -11,7 +11,7 @@ from reactor_data.access.explain import AccessExplainer, Explanation
 from reactor_data.access.gates import PolicyReport
 from reactor_data.access.model import Judged, Question, Refused
 from reactor_data.errors import invalid_body
-from reactor_kernel.api import IdentityKind
+from reactor_data.permissions import holds
 
 if TYPE_CHECKING:
     import falcon
@@ -61,13 +61,14 @@ class ExplainAccessResource:
         who = self._callers.find(body.identity)
         if isinstance(who, Refused):
             return who
-        permission = f"data:{body.table}:{'read' if body.action == 'select' else 'write'}"
-        if self._guarded and not who.may(permission) and who.kind is not IdentityKind.SERVICE:
+        schema, table = self._explainer.place(body.table)
+        needed = ["read" if body.action == "select" else "write", *(["read"] if body.returning else [])]
+        lacking = [f"data:{table}:{one}" for one in needed if not holds(who, f"data:{table}:{one}")]
+        if self._guarded and lacking:
             return Refused(
                 "requests are refused with 403 permission_denied, because [data] table_permissions demands the permission"
-                f" {permission}"
+                f" {lacking[0]}"
             )
-        schema, table = self._explainer.place(body.table)
         question = Question(
             schema=schema,
             table=table,

@@ -11,8 +11,8 @@ from reactor_data.catalog.model import Relation
 from reactor_data.errors import DataError, put_filters, put_page
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Form
-from reactor_data.http.requests import demand
 from reactor_data.pages import content_range
+from reactor_data.permissions import demand
 from reactor_data.perrow import RowByRow
 from reactor_data.preferences import Preferences
 from reactor_data.query.ast import Filter, Parsed

@@ -8,6 +8,7 @@ import falcon
 import msgspec
 
 from reactor_data.errors import bad_override
+from reactor_data.raised import are_headers
 
 if TYPE_CHECKING:
     from falcon import Response
@@ -25,7 +26,7 @@ def apply_overrides(resp: Response, said: bytes | None) -> None:
         return
     status, _, headers = said.partition(b" ")
     if status:
-        if not status.isdigit() or not 200 <= int(status) <= 599:
+        if not status.isdigit() or len(status) != 3 or not 200 <= int(status) <= 599:
             raise bad_override("status")
         resp.status = falcon.code_to_http_status(int(status))
     if headers:
@@ -46,8 +47,7 @@ def _read(text: bytes) -> list[tuple[str, str]]:
         raise bad_override("headers") from error
     pairs: list[tuple[str, str]] = []
     for one in found:
-        # A line break would begin another header.
-        if len(one) != 1 or not all(text.isprintable() and text.isascii() for pair in one.items() for text in pair):
+        if len(one) != 1 or not are_headers(one):
             raise bad_override("headers")
         pairs += one.items()
     return pairs

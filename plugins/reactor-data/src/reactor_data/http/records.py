@@ -9,9 +9,10 @@ import msgspec
 
 from reactor_data.asking import Asker
 from reactor_data.bodies import read_payload
-from reactor_data.errors import DataError, invalid_body, permission_missing
+from reactor_data.errors import DataError, invalid_body, permission_missing, too_many_rows
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.requests import CallerReader
+from reactor_data.http.subscriptions import credential_of
 from reactor_data.query.compiler import Write
 from reactor_data.writing import Writer
 from reactor_kernel.api import AuthClient, Identity, IdentityKind, OrgRef
@@ -26,14 +27,23 @@ _KEYS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 class RecordsResource:
     """Takes a bare JSON array; every record becomes a row of the table that the dataset names."""
 
-    def __init__(self, writer: Writer, callers: CallerReader, asker: Asker, auth: Callable[[], AuthClient]) -> None:
+    def __init__(
+        self, writer: Writer, callers: CallerReader, asker: Asker, auth: Callable[[], AuthClient], *, minimal: bool
+    ) -> None:
         self._writer = writer
         self._callers = callers
         self._asker = asker
         self._auth = auth
+        self._minimal = minimal
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, org: str, dataset: str) -> None:
         """Append at most 1,000 records; all of them or none."""
+        try:
+            self._append(req, resp, org, dataset)
+        except DataError as error:
+            raise (error.minimal() if self._minimal else error) from error
+
+    def _append(self, req: falcon.Request, resp: falcon.Response, org: str, dataset: str) -> None:
         identity = self._in_org(req, org)
         if identity.kind is not IdentityKind.SERVICE and "*" not in identity.permissions:
             raise permission_missing("*", anonymous=False)
@@ -41,13 +51,7 @@ class RecordsResource:
         if not payload.array:
             raise invalid_body("records are a JSON array of objects", hint='Send [{"column": value}, …].')
         if payload.rows > MOST_RECORDS:
-            raise DataError(
-                413,
-                "payload_too_large",
-                f"{payload.rows} records are more than the {MOST_RECORDS} that one request takes",
-                hint="Send them in batches.",
-                details={"records": payload.rows, "limit": MOST_RECORDS},
-            )
+            raise too_many_rows(payload.rows, MOST_RECORDS, "records", "Send them in batches.")
         # Records need not have the same members; what one lacks is the column's default.
         names = sorted({name for record in _KEYS.decode(payload.text) for name in record})
         schema = self._callers.schema(req)
@@ -72,5 +76,4 @@ class RecordsResource:
         identity: Identity = req.context.identity
         if org == identity.org_id:
             return identity
-        token = (req.get_header("Authorization") or "").partition(" ")[2]
-        return self._auth().resolve(token.strip(), OrgRef(org))
+        return self._auth().resolve(credential_of(req) or "", OrgRef(org))

@@ -10,9 +10,10 @@ from reactor_data.errors import DataError
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.changes import Changes
 from reactor_data.http.negotiation import Negotiator, selects_whole
-from reactor_data.http.requests import CallerReader, demand
+from reactor_data.http.requests import CallerReader
 from reactor_data.http.subscriptions import wanted
 from reactor_data.pages import content_range, read_status
+from reactor_data.permissions import demand
 from reactor_data.reading import Reader
 from reactor_data.realtime.parts import RealtimeParts
 
@@ -46,8 +47,6 @@ class RelationResource:
         if wanted(req.query_string):
             try:
                 schema = self._callers.schema(req)
-                if self._guarded:
-                    demand(req.context.identity, f"data:{relation}:read")
                 self._realtime.subscriptions.answer(req, resp, schema.name, relation)
                 self._callers.profile_headers(resp, schema)
             except DataError as error:
@@ -80,7 +79,7 @@ class RelationResource:
         try:
             found = self._reader.relation(relation, self._callers.schema(req).name)
         except DataError as error:
-            raise self._shown(error) from error
+            raise error.minimal() from error  # no token is needed here, and a hint would name what there is
         allowed = ["OPTIONS", "GET", "HEAD"]
         allowed += ["POST"] if found.insertable else []
         allowed += ["PUT"] if found.insertable and found.updatable_rows and found.primary_key else []

@@ -10,18 +10,27 @@ import msgspec
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Schema
 from reactor_data.config import DataConfig
-from reactor_data.errors import permission_missing
 from reactor_data.preferences import Preferences
 from reactor_data.roles import CallerRoles
 from reactor_data.running import Caller, Timing
 from reactor_data.sql.native import quote
-from reactor_kernel.api import Identity, IdentityKind
+from reactor_kernel.api import Identity
 
 if TYPE_CHECKING:
     import falcon
 
 # Credentials never reach SQL, where a function could store them.
-_SECRET_HEADERS = frozenset(("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"))
+_SECRET_HEADERS = frozenset(
+    f"HTTP_{name}"
+    for name in (
+        "AUTHORIZATION",
+        "COOKIE",
+        "PROXY_AUTHORIZATION",
+        "X_REACTOR_API_KEY",
+        "X_REACTOR_PROJECT_KEY",
+        "APIKEY",
+    )
+)
 _SECRET_COOKIES = "reactor_"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 # Keys recur; environ's spelling -> the header's, None for what is no header or must not be seen.
@@ -99,12 +108,6 @@ class CallerReader:
         return Caller(
             identity, context.request_id, settings, rolls_back, isolation, context.abandoned, timing, schema.name
         )
-
-
-def demand(identity: Identity, permission: str) -> None:
-    """Raise 403 (401 without a token) unless the caller's permissions grant this one; services need none."""
-    if identity.kind is not IdentityKind.SERVICE and not identity.may(permission):
-        raise permission_missing(permission, anonymous=identity.kind is IdentityKind.ANONYMOUS)
 
 
 def _headers(environ: dict[str, object]) -> str:

@@ -12,8 +12,9 @@ from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Negotiator, selects_whole
-from reactor_data.http.requests import CallerReader, demand
+from reactor_data.http.requests import CallerReader
 from reactor_data.pages import content_range, page_of, read_status
+from reactor_data.permissions import demand
 from reactor_data.query.ast import Parsed
 from reactor_data.query.compiler import Read
 from reactor_data.query.parser import parse_query

@@ -30,6 +30,8 @@ _TOOK = ("text/event-stream", "text/*", "*/*")
 _WANTED = re.compile(r"(?:^|&)subscribe=(?!(?:0|false)?(?:&|$))")
 # Own parameters; `event` and `select` are told from filters on columns of that name by what they say.
 _OWN = frozenset(("subscribe", "access_token", "last_event_id", "select"))
+# Every route of the platform asks who calls; only this one takes a token from the address.
+_ROUTE = re.compile(r"/data/v1/[^/]+\Z")
 _TICK_SECS = 1.0
 _encode = msgspec.json.Encoder().encode
 
@@ -158,7 +160,7 @@ def credential_of(req: falcon.Request) -> str | None:
 def token_in(req: falcon.Request) -> str | None:
     """Return the `access_token` of a subscription's query string: a browser's EventSource cannot set headers."""
     query = req.query_string
-    if req.method != "GET" or "access_token=" not in query or not wanted(query):
+    if req.method != "GET" or "access_token=" not in query or not wanted(query) or not _ROUTE.match(req.path):
         return None
     return next((value for key, value in pairs(query) if key == "access_token" and value), None)
 

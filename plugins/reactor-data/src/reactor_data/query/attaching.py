@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from reactor_data.errors import DataError
+from reactor_data.errors import not_embedded
 from reactor_data.query.ast import Condition, Embed, Order, Selection
 
 
@@ -44,10 +44,10 @@ class Targets:
         for index, item in enumerate(select):
             if isinstance(item, Embed) and item.name == name:
                 if not self._legacy:
-                    raise _not_embedded(name, f"Use its alias '{item.alias}' instead of '{name}'.")
+                    raise not_embedded(name, f"Use its alias '{item.alias}' instead of '{name}'.")
                 self.replaced[name] = item.key
                 return index
-        raise _not_embedded(name, f"Verify that '{name}' is included in the 'select' query parameter.")
+        raise not_embedded(name)
 
     def orders(self, select: Sequence[Selection], orders: Iterable[Order]) -> tuple[Order, ...]:
         """Return the terms with the key of the embed where they name one."""
@@ -91,14 +91,3 @@ class Targets:
 def _key(item: Selection) -> str:
     assert isinstance(item, Embed)
     return item.key
-
-
-def _not_embedded(name: str, hint: str) -> DataError:
-    return DataError(
-        400,
-        "invalid_query",
-        f"'{name}' is not an embedded resource in this request",
-        pgrst="PGRST108",
-        hint=hint,
-        details={"embed": name},
-    )

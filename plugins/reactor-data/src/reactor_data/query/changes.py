@@ -6,8 +6,8 @@ import msgspec
 
 from reactor_data.catalog.model import Column, Relation
 from reactor_data.errors import column_not_found
-from reactor_data.query.expressions import BODY, Parameters, literal
-from reactor_data.sql.native import quote
+from reactor_data.query.expressions import BODY, Parameters
+from reactor_data.sql.native import literal, quote
 
 # The setting through which a statement hands on how many rows it inserted, within its transaction.
 INSERTED = "reactor.inserted"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from reactor_data.errors import DataError
+from reactor_data.errors import DataError, not_embedded
 from reactor_data.query.aggregates import Output, check_spread, group_by
 from reactor_data.query.ast import Count, Field, Item, Order, Star
 from reactor_data.query.expressions import field_value, known_type, output_name, shown_value
@@ -190,18 +190,6 @@ def _aggregated(level: Level) -> bool:
 
 def _is_called(item: object, field: Field) -> TypeGuard[Item]:
     return isinstance(item, Item) and item.aggregate is None and Field(item.alias or "") == field
-
-
-def not_embedded(name: str) -> DataError:
-    """An order names an embed that `select` does not have."""
-    return DataError(
-        400,
-        "invalid_query",
-        f"'{name}' is not an embedded resource in this request",
-        pgrst="PGRST108",
-        hint=f"Verify that '{name}' is included in the 'select' query parameter.",
-        details={"embed": name},
-    )
 
 
 def _order_not_to_one(child: Child) -> DataError:

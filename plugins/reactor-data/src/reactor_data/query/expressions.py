@@ -9,7 +9,7 @@ import msgspec
 from reactor_data.catalog.model import Column, Relation, Schema
 from reactor_data.errors import DataError, column_not_found
 from reactor_data.query.ast import Field, Item, JsonKey
-from reactor_data.sql.native import quote
+from reactor_data.sql.native import literal, quote
 
 # Parameters that are no values of the query string.
 LIMIT, OFFSET, BODY, CAP = -1, -2, -3, -4
@@ -54,12 +54,6 @@ class Value(NamedTuple):
 
     sql: str
     column: Column | None
-
-
-def literal(text: str) -> str:
-    """Quote a text as a literal that means the same whatever `standard_conforming_strings` is."""
-    doubled = text.replace("'", "''")
-    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
 
 
 def known_field(scope: Scope, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -18,6 +18,9 @@ class Rules(msgspec.Struct, frozen=True):
 
     max_limit: int = 1000
     aggregates: bool = False
+
+
+_ANYTHING = Rules(aggregates=True)
 
 
 class Level(msgspec.Struct):
@@ -84,6 +87,21 @@ def resolve(
     return _Resolver(schema, rules).level(
         Level(Scope(schema, relation, alias, derived), (), where, order), tuple(select)
     )
+
+
+def embedded(schema: Schema, relation: Relation, select: Iterable[Selection]) -> set[str]:
+    """Return the names of the relations that a selection on a relation embeds, however deep.
+
+    Raises:
+        DataError: as `resolve`.
+    """
+    return {child.level.scope.relation.name for child in _descendants(resolve(schema, relation, select, _ANYTHING))}
+
+
+def _descendants(level: Level) -> Iterator[Child]:
+    for child in level.children:
+        yield child
+        yield from _descendants(child.level)
 
 
 class _Resolver:

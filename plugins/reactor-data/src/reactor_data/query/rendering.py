@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from reactor_data.sql.native import quote
+from reactor_data.sql.native import literal, quote
 
 # What SQL wants the answer to say (contract data.md §5.2): `response.status`, a blank, `response.headers`; null where it
 # set neither. The last column of every data statement.
@@ -52,7 +52,7 @@ def body_sql(shape: Shape, source: str, names: Sequence[str] = ()) -> str:
         head = ",".join(csv_field(name) for name in names)
         # A record's text without its parentheses. With the star it is the row, though a column may have the alias' name.
         record = f"substring(({source}.*)::text, 2, length(({source}.*)::text) - 2)"
-        return f"{_literal(head)} || coalesce(E'\\n' || string_agg({record}, E'\\n'), '')"
+        return f"{literal(head)} || coalesce(E'\\n' || string_agg({record}, E'\\n'), '')"
     if shape.kind == "geojson":
         features = f"coalesce(json_agg({shape.function}({source}.*)::json), '[]')"
         return f"json_build_object('type', 'FeatureCollection', 'features', {features})"
@@ -86,8 +86,3 @@ def csv_field(text: str) -> str:
     if any(mark in text for mark in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def _literal(text: str) -> str:
-    doubled = text.replace("'", "''")
-    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"

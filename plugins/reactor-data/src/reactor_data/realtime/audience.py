@@ -14,6 +14,7 @@ import msgspec
 
 from reactor_data.catalog.cache import SchemaCache
 from reactor_data.catalog.model import Relation, Schema, Snapshot
+from reactor_data.errors import DataError
 from reactor_data.realtime.eyes import Eyes
 from reactor_data.realtime.outbox import Entry
 from reactor_data.realtime.payloads import make_change
@@ -145,6 +146,7 @@ class Audience:
         Raises:
             DataError: the identity may not read the table, or the filters cannot be.
         """
+        self._eyes.demand(identity, relation.name)
         statements = [rows_statement(schema, relation, watch, b"[]")]
         if watch.query.where:
             statements.append(keys_statement(schema, relation, watch, b"[]"))
@@ -162,20 +164,24 @@ class Audience:
         group: list[Stream],
         received: dict[Stream, list[tuple[int, Delivery]]],
     ) -> None:
-        watch = group[0].watch
+        # `*` is every table that may be read, and this may be none of them.
+        named = [stream for stream in group if stream.watch.table is not None]
+        try:
+            self._eyes.demand(identity, table.relation.name)
+        except DataError as error:
+            _end(named, error)
+            return
         try:
             caller = self._eyes.caller(identity, schema)
-            visible, gone = self._answers(schema, table, caller, watch)
+            visible, gone = self._answers(schema, table, caller, group[0].watch)
         except DatabaseFault as fault:
-            if watch.table is not None or fault.sqlstate != "42501":
-                for stream in group:
-                    stream.end(error_signal(self._eyes.explained(fault, caller, table.relation.name)))
-            return  # `*` is every table that may be read, and this may be none of them
+            ended = named if fault.sqlstate == "42501" else group
+            _end(ended, self._eyes.explained(fault, caller, table.relation.name))
+            return
         except (DatabaseUnavailable, PoolTimeout):
             raise
         except ReactorError as error:
-            for stream in group:
-                stream.end(error_signal(error))
+            _end(group, error)
             return
         found = list(_found(table, visible, gone))
         for stream in group:
@@ -203,6 +209,11 @@ class Audience:
         results = self._eyes.run(caller, statements)
         visible = {int(place or 0): row or b"null" for place, row in results[0].rows}
         return visible, {int(row[0] or 0) for row in results[1].rows} if len(results) > 1 else None
+
+
+def _end(streams: Iterable[Stream], error: ReactorError) -> None:
+    for stream in streams:
+        stream.end(error_signal(error))
 
 
 def _by_table(snapshot: Snapshot, pieces: Iterable[tuple[Entry, int, int]]) -> list[TableChanges]:

@@ -130,7 +130,12 @@ class DataChanges:
     def _missed(self, stream: Stream, position: Position) -> Iterator[Delivery | None]:
         """Yield what a stream has missed, up to where its live changes begin; None between pages."""
         start = stream.start
+        reached = position.seq - position.seq % CHUNK
         for page in self.outbox.behind(position, start):
+            if not self.outbox.reaches(reached):
+                # Whoever reads slowly may be overtaken by the sweep.
+                yield ChangeSignal("resync", {"reason": "too_old", "after": reached})
+            reached = page[-1].seq if page else reached
             for pieces in slices(page):
                 if not stream.refresh():
                     return

@@ -38,6 +38,7 @@ _FIND = Statement(
     "select xid, snapshot, pg_current_snapshot()::text from _reactor_data.realtime_outbox where seq = $1::bigint"
 )
 _FIRST = Statement("select seq from _reactor_data.realtime_outbox order by seq limit 1")
+_REACHES = Statement("select exists (select from _reactor_data.realtime_outbox where seq <= $1::bigint)")
 _NEWEST = Statement(
     "select seq from _reactor_data.realtime_outbox where xid < $1::bigint and not xid = any($2::bigint[])"
     " order by seq desc limit 1"
@@ -141,13 +142,18 @@ class Outbox:
             return None  # written by another cluster, of which this one is a restored copy
         return Position(seq, int(xid or 0), snapshot)
 
+    def reaches(self, seq: int) -> bool:
+        """Tell whether nothing behind row `seq` was swept: rows are swept in the order of their numbers."""
+        (result,) = self._db.run(None, [Statement(_REACHES.sql, (str(seq),))], readonly=True)
+        return result.rows[0][0] == b"t"
+
     def between(self, seen: Snapshot, target: Snapshot, *, after: int = 0) -> Iterator[list[Entry]]:
         """Yield pages of what `target` sees and `seen` does not, in the order of numbers, beginning behind row `after`."""
         fixed = (str(seen.xmax), _array(seen.running), str(target.xmax), _array(target.running))
         return self._pages(_AFTER.sql, fixed, (), after)
 
     def behind(self, position: Position, target: Snapshot) -> Iterator[list[Entry]]:
-        """Yield pages of what `target` sees and a client at `position` may not have received."""
+        """Yield pages of what `target` sees and a client at `position` may not have received; the last may be empty."""
         seen = position.snapshot
         fixed = (str(seen.xmax), _array(seen.running), str(target.xmax), _array(target.running))
         return self._pages(_RESUME.sql, fixed, (str(position.xid), str(position.seq - position.seq % CHUNK)), 0)
@@ -162,11 +168,10 @@ class Outbox:
             statement = Statement(sql, (*fixed, str(after), *more))
             (result,) = self._db.run(None, [statement], readonly=True, settings=_UTC)
             entries = _entries(result)
-            if entries:
-                yield entries
-                after = entries[-1].seq
+            yield entries
             if len(entries) < PAGE:
                 return
+            after = entries[-1].seq
 
 
 def _entries(result: RawResult) -> list[Entry]:

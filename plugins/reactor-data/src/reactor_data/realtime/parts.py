@@ -56,7 +56,8 @@ class RealtimeParts:
         from reactor_data.realtime.feed import DataChanges
 
         ctx = self._ctx
-        eyes = Eyes(self._schema, self._runner(), self._roles(), self._config.statement_timeout_ms)
+        guarded = self._config.table_permissions == "enforce"
+        eyes = Eyes(self._schema, self._runner(), self._roles(), self._config.statement_timeout_ms, guarded=guarded)
         return DataChanges(
             ctx.db,
             self._schema,

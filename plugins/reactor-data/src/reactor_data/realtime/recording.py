@@ -10,8 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reactor_data.query.expressions import literal
-from reactor_data.sql.native import qualified, quote
+from reactor_data.sql.native import literal, qualified, quote
 from reactor_kernel.api import Statement, Tx
 
 CHANNEL = "reactor_data_changes"
@@ -159,7 +158,7 @@ def function_sql(table: RecordedTable) -> str:
     facts = f"'schema', {literal(schema)}, 'table', {literal(name)}, 'key', {literal(_json(table.key))}::jsonb"
     request = "'request_id', nullif(current_setting('reactor.request_id', true), '')"
     routine = function_name(table.schema, table.name)
-    function, tag = qualified("_reactor_data", routine), f"r{routine[-10:]}"
+    function = qualified("_reactor_data", routine)
 
     def write(op: str, rows: str) -> str:
         return (
@@ -182,8 +181,7 @@ def function_sql(table: RecordedTable) -> str:
         f"      from {_portions(table, 'new_rows')} n\n"
         f"      join {_portions(table, 'old_rows')} o using (part) order by part;"
     )
-    return f"""create or replace function {function}() returns trigger
-language plpgsql security definer set search_path = pg_catalog as ${tag}$
+    body = f"""
 begin
   begin
     if tg_op = 'INSERT' then
@@ -204,7 +202,10 @@ begin
   end if;
   return null;
 end
-${tag}$"""
+"""
+    # A literal rather than dollar quotes, which the name of a column could end.
+    return f"""create or replace function {function}() returns trigger
+language plpgsql security definer set search_path = pg_catalog as {literal(body)}"""
 
 
 def _portions(table: RecordedTable, rows: str) -> str:

@@ -68,6 +68,12 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Quote a text as a literal that means the same whatever `standard_conforming_strings` is."""
+    doubled = text.replace("'", "''")
+    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
+
+
 def qualified(schema: str, name: str) -> str:
     """Quote a schema-qualified name."""
     return f"{quote(schema)}.{quote(name)}"
