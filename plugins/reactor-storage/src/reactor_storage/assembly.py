@@ -167,6 +167,7 @@ class Assembly:
         shared = (self.writer, self.backend, self.remains, leases)
         return ResumableUploads(db, admission, Receiver(db, admission, *shared, log, life=life), *shared, life=life)
 
+    @cached_property
     def history(self) -> History:
         """Earlier versions."""
         from reactor_storage.history import History
