@@ -193,7 +193,7 @@ class Assembly:
         """What doctor and `/health` look at."""
         from reactor_storage.probes import StorageProbes
 
-        return StorageProbes(self.ctx.db, self.backend)
+        return StorageProbes(self.ctx.db, self.backend, self.ctx.clock)
 
 
 def _refused(message: str, fix: str) -> BootError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from reactor_storage.backends.contract import BackendUnavailable
 from reactor_storage.backends.s3_client import Speech, code_of
 
 # What one upload holds in memory; a longer part waits in a temporary file.
@@ -28,7 +29,8 @@ class ObjectUpload:
         self._speech = speech
         self._id: str | None = None
         self._sent: list[dict[str, Any]] = []
-        self._written = False
+        # Whether a request whose answer never came may have made the object.
+        self._unsure = False
         self._part = _Part()
 
     def write(self, chunk: bytes) -> None:
@@ -39,38 +41,39 @@ class ObjectUpload:
 
     def finish(self) -> None:
         """Send what is left and make the object. Raises BackendFailed."""
-        if self._id is None:
-            self._written = True
-            with self._speech.about("write a content"):
-                self._client.put_object(**self._place, **self._part.body())
-            self._part.close()
-            return
-        if self._part.size:
+        if self._id is not None and self._part.size:
             self._send()
+        try:
+            if self._id is None:
+                with self._speech.about("write a content"):
+                    self._client.put_object(**self._place, **self._part.body())
+            else:
+                with self._speech.about("put the parts of a content together"):
+                    self._complete()
+        except BackendUnavailable:
+            self._unsure = True
+            raise
         self._part.close()
-        with self._speech.about("put the parts of a content together"):
-            try:
-                self._client.complete_multipart_upload(
-                    **self._place, UploadId=self._id, MultipartUpload={"Parts": self._sent}
-                )
-            except ClientError as error:
-                # An attempt whose answer was lost has ended the upload; whether it made the object is asked by `keep`.
-                if code_of(error) != "NoSuchUpload":
-                    raise
-                self._client.head_object(**self._place)
-        self._id = None
-        self._written = True
 
     def drop(self) -> None:
-        """Leave nothing behind. Raises BackendFailed where something may be left."""
+        """Leave nothing behind of what is not finished. Raises BackendFailed where something may be left."""
         self._part.close()
         if self._id is not None:
             with self._speech.about("abort an upload"):
                 self._client.abort_multipart_upload(**self._place, UploadId=self._id)
-        if self._written or self._id is not None:
-            # A request that failed here may have been carried out there.
+        if self._unsure:
             with self._speech.about("remove a content"):
                 self._client.delete_object(**self._place)
+
+    def _complete(self) -> None:
+        parts = {"Parts": self._sent}
+        try:
+            self._client.complete_multipart_upload(**self._place, UploadId=self._id, MultipartUpload=parts)
+        except ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+            # An attempt whose answer was lost has ended the upload; then the object is there.
+            self._client.head_object(**self._place)
 
     def _send(self) -> None:
         with self._speech.about("write a part of a content"):

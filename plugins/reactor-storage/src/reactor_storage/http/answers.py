@@ -57,14 +57,19 @@ def answer_object(
 def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: Caller, found: StoredObject) -> None:
     header = req.get_header
     not_modified = unmodified(header, found)
+    part = asked_range(header, found) if req.method == "GET" and not not_modified else None
+    start, length = part or (0, found.size)
+    whole, pieces = None, None
+    if req.method == "GET" and not not_modified:
+        # What cannot be read is refused before anything is said of it.
+        pieces = reader.open(caller, found, start, length)
+        whole = b"".join(pieces) if length <= _AT_ONCE else None
     resp.set_header("ETag", found.etag)
     resp.set_header("Last-Modified", format_datetime(last_modified(found), usegmt=True))
     resp.set_header("Cache-Control", found.cache_control or "no-cache")
     if not_modified:
         resp.status = 304
         return
-    part = asked_range(header, found) if req.method == "GET" else None
-    start, length = part or (0, found.size)
     resp.status = 200 if part is None else 206
     resp.set_header("Accept-Ranges", "bytes")
     say_type(resp, found.content_type or DEFAULT_TYPE)
@@ -74,12 +79,11 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
         resp.set_header("Content-Range", f"bytes {start}-{start + length - 1}/{found.size}")
     if (name := req.get_param("download", default=None)) is not None or "download" in req.params:
         resp.set_header("Content-Disposition", disposition(name or found.key.rstrip("/").rpartition("/")[2]))
-    if req.method == "HEAD":
+    if pieces is None:
         resp.content_length = found.size
         return
-    pieces = reader.open(caller, found, start, length)
-    if length <= _AT_ONCE:
-        resp.data = b"".join(pieces)
+    if whole is not None:
+        resp.data = whole
         return
     if length > _HELD:
         context: RequestContext = req.context
