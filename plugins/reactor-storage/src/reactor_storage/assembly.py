@@ -12,9 +12,11 @@ from reactor_storage.config import StorageConfig
 if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
     from reactor_storage.buckets import Buckets
+    from reactor_storage.collecting import Collector
     from reactor_storage.grants import Grants
     from reactor_storage.listings import Listings
     from reactor_storage.multipart import Kind, MultipartUploads
+    from reactor_storage.platform import PlatformBlobs
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
@@ -113,6 +115,20 @@ class Assembly:
             self.ctx.db, self.buckets, self.writer, self.backend, self.remains, kind=kind, life=config.upload_expiry_secs,
             part_limit=config.max_upload_size,
         )  # fmt: skip
+
+    @cached_property
+    def collector(self) -> Collector:
+        """Sweeps at somebody's word."""
+        from reactor_storage.collecting import Collector
+
+        return Collector(self.ctx.db, self.remains, self.multipart("multipart"), self.grants)
+
+    @cached_property
+    def blobs(self) -> PlatformBlobs:
+        """What other plugins keep."""
+        from reactor_storage.platform import PlatformBlobs
+
+        return PlatformBlobs(self.buckets, self.reader, self.writer)
 
     @cached_property
     def probes(self) -> StorageProbes:

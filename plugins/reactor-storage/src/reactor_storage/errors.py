@@ -6,6 +6,7 @@ from reactor_kernel.api import (
     BadRequest,
     Conflict,
     Forbidden,
+    MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
     PreconditionFailed,
@@ -133,3 +134,10 @@ class UnsatisfiableRange(RangeNotSatisfiable):
     """The range lies outside of the object."""
 
     code = "range_not_satisfiable"
+
+
+class PoliciesAreMigrations(MethodNotAllowed):
+    """Policies are written in migrations."""
+
+    code = "policies_are_migrations"
+    hint = "Write `create policy … on storage.objects …` or `drop policy …` in a file of migrations/."

@@ -9,11 +9,12 @@ import msgspec
 
 from reactor_kernel.api import DatabaseFault, RawResult
 from reactor_storage.errors import PolicyDenied
-from reactor_storage.model import Bucket, StoredObject
+from reactor_storage.model import Bucket, Policy, StoredObject
 from reactor_storage.rules import Current
 
 _BUCKET = msgspec.json.Decoder(Bucket)
 _OBJECT = msgspec.json.Decoder(StoredObject)
+_POLICY = msgspec.json.Decoder(Policy)
 _CURRENT = msgspec.json.Decoder(Current)
 
 
@@ -25,6 +26,11 @@ def buckets_in(result: RawResult) -> list[Bucket]:
 def objects_in(result: RawResult, column: int = 0) -> list[StoredObject]:
     """Return the objects of one column; nulls are left out."""
     return [_OBJECT.decode(row[column] or b"") for row in result.rows if row[column] is not None]
+
+
+def policies_in(result: RawResult) -> list[Policy]:
+    """Return the policies of a result's first column."""
+    return [_POLICY.decode(row[0] or b"") for row in result.rows]
 
 
 def current_in(result: RawResult) -> Current | None:
