@@ -12,7 +12,8 @@ HISTORY: dict[tuple[int, int], str] = {
     "MigrationFailed.exit_code. PluginContext.hooks: a plugin calls the hooks it brought itself. "
     "Commands that work anywhere (CommandGroup.anywhere) and talk to any server as its user (CommandContext). "
     "PluginInfo.extra_prefixes, reactor_schema(ctx), PluginContext.operators. "
-    "ChangeFeed: authorised streams of row changes. EventStream takes ready frames and a heartbeat of one's own. "
+    "ChangeFeed: authorised streams of row changes. BlobStore: contents of capabilities' own. "
+    "EventStream takes ready frames and a heartbeat of one's own. "
     "Mount.dialect and .exposes. Identity.role_name. Database.run and .begin: isolation and abandoned; RequestContext.abandoned. "
     "MetricsRegistry.render. status_of.",
 }

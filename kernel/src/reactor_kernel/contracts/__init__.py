@@ -4,6 +4,7 @@ A contract is what one plugin implements and others call. Ask for one with `ctx.
 """
 
 from reactor_kernel.contracts.auth import AuthClient, Claims, OrgRef, UserRecord
+from reactor_kernel.contracts.blobs import BlobFacts, BlobStore
 from reactor_kernel.contracts.changes import CHANGE_EVENTS, Change, ChangeFeed, ChangeSignal, ChangeStream
 from reactor_kernel.contracts.commands import (
     CommandContext,
@@ -33,6 +34,8 @@ __all__ = [
     "ANONYMOUS",
     "CHANGE_EVENTS",
     "AuthClient",
+    "BlobFacts",
+    "BlobStore",
     "Change",
     "ChangeFeed",
     "ChangeSignal",

@@ -12,12 +12,14 @@ from reactor_storage.config import StorageConfig
 if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
     from reactor_storage.buckets import Buckets
+    from reactor_storage.collecting import Collector
     from reactor_storage.grants import Grants
     from reactor_storage.history import History
     from reactor_storage.images.renditions import Renditions
     from reactor_storage.lifecycle import Lifecycle
     from reactor_storage.listings import Listings
     from reactor_storage.multipart import Kind, MultipartUploads
+    from reactor_storage.platform import PlatformBlobs
     from reactor_storage.probes import StorageProbes
     from reactor_storage.reading import Reader
     from reactor_storage.remains import Remains
@@ -187,6 +189,20 @@ class Assembly:
         from reactor_storage.usage import Usage
 
         return Usage(self.ctx.db)
+
+    @cached_property
+    def collector(self) -> Collector:
+        """Sweeps at somebody's word."""
+        from reactor_storage.collecting import Collector
+
+        return Collector(self.ctx.db, self.remains, self.multipart("multipart"), self.grants)
+
+    @cached_property
+    def blobs(self) -> PlatformBlobs:
+        """What other plugins keep."""
+        from reactor_storage.platform import PlatformBlobs
+
+        return PlatformBlobs(self.buckets, self.reader, self.writer)
 
     @cached_property
     def probes(self) -> StorageProbes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from reactor_kernel.api import Database, DatabaseFault, Unauthenticated
+from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauthenticated
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
-from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound
-from reactor_storage.keys import bucket_name
-from reactor_storage.model import Bucket
+from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest
+from reactor_storage.keys import NIL_ORG, bucket_name, system_bucket_name
+from reactor_storage.model import Bucket, Policy
 from reactor_storage.remains import Remains
-from reactor_storage.rows import buckets_in, policies_speak, texts_in
+from reactor_storage.rows import buckets_in, policies_in, policies_speak, texts_in
 
 _EMPTYING = 1000
 T = TypeVar("T")
@@ -75,7 +76,8 @@ class Buckets:
         """Make a bucket. Raises InvalidBucketName, BucketExists."""
         org_id = caller.org_id
         caller.demand("bucket", "create")
-        name = bucket_name(name)
+        name = bucket_name(name) if org_id != NIL_ORG else system_bucket_name(name)
+        _private_if_the_platforms(org_id, name, fields)
         statements = [
             queries.insert_bucket(org_id, caller.identity.user_id, name, fields),
             queries.audit("bucket.create", caller.identity, caller.request_id, bucket=name),
@@ -93,6 +95,7 @@ class Buckets:
         """Set fields; those not named stay."""
         bucket = self.find(caller, ref)
         caller.demand(bucket.name, "admin")
+        _private_if_the_platforms(bucket.org_id, bucket.name, fields)
         wanted = {
             "public": bucket.public,
             "file_size_limit": bucket.file_size_limit,
@@ -128,6 +131,22 @@ class Buckets:
             raise _not_empty(bucket, "objects") from fault
         self._remains.release(texts_in(parts))
 
+    def administered(self, caller: Caller) -> list[Bucket]:
+        """Return the organisation's buckets that the caller administers, by name."""
+        found = []
+        for bucket in self.listed(caller):
+            with suppress(PermissionDenied):
+                caller.demand(bucket.name, "admin")
+                found.append(bucket)
+        return found
+
+    def policies(self, caller: Caller, ref: str) -> tuple[Bucket, list[Policy]]:
+        """Return a bucket that the caller administers, and the policies on objects; each concerns the buckets it says."""
+        bucket = self.find(caller, ref)
+        caller.demand(bucket.name, "admin")
+        (result,) = self._db.run(None, [queries.policies()], readonly=True)
+        return bucket, policies_in(result)
+
     def empty(self, caller: Caller, ref: str) -> None:
         """Remove all objects of a bucket, and what it kept of them."""
         bucket = self.find(caller, ref)
@@ -153,6 +172,11 @@ class Buckets:
             self._remains.release(texts_in(forgotten))
         (forgotten,) = self._db.run(None, [queries.forget_bucket_history(bucket.org_id, bucket.name)])
         self._remains.release(texts_in(forgotten))
+
+
+def _private_if_the_platforms(org_id: str, name: str, fields: Mapping[str, Any]) -> None:
+    if org_id == NIL_ORG and fields.get("public"):
+        raise InvalidStorageRequest(f"the bucket {name!r} is the platform's own and cannot be public")
 
 
 def _not_empty(bucket: Bucket, what: str) -> BucketNotEmpty:

@@ -6,6 +6,7 @@ from reactor_kernel.api import (
     BadRequest,
     Conflict,
     Forbidden,
+    MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
     PreconditionFailed,
@@ -218,3 +219,10 @@ class SourceChanged(Conflict):
 
     code = "source_changed"
     hint = "Send it again."
+
+
+class PoliciesAreMigrations(MethodNotAllowed):
+    """Policies are written in migrations."""
+
+    code = "policies_are_migrations"
+    hint = "Write `create policy … on storage.objects …` or `drop policy …` in a file of migrations/."

@@ -27,6 +27,9 @@ RESERVED = frozenset(
         "s3",
     )
 )
+# Of the platform's own buckets; no organisation has it.
+NIL_ORG = "00000000-0000-0000-0000-000000000000"
+_SYSTEM_NAME = re.compile(r"_reactor_[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?\Z")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 # Control characters of ASCII and Latin-1, and what is no text in UTF-8.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
@@ -38,6 +41,15 @@ def bucket_name(text: str) -> str:
         raise InvalidBucketName(f"the bucket name {text[:80]!r} is not allowed", details={"bucket": text[:80]})
     if text in RESERVED:
         raise InvalidBucketName(f"the bucket name {text!r} is reserved", hint="Choose another name.")
+    return text
+
+
+def system_bucket_name(text: str) -> str:
+    """Return the name of a bucket of the platform's own, or raise 400 `invalid_bucket_name`."""
+    if not _SYSTEM_NAME.match(text):
+        raise InvalidBucketName(
+            f"the name {text[:80]!r} is not one of the platform's buckets", hint="They are called _reactor_NAME."
+        )
     return text
 
 

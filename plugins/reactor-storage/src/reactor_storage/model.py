@@ -110,3 +110,10 @@ class Page(msgspec.Struct, frozen=True):
     objects: tuple[StoredObject, ...]
     prefixes: tuple[str, ...] = ()
     cursor: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A policy on `storage.objects`, and the statement that makes it."""
+
+    name: str
+    definition: str

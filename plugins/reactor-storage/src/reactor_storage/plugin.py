@@ -9,12 +9,14 @@ from reactor_kernel.api import (
     KERNEL_API,
     Access,
     BackgroundService,
+    BlobStore,
     CommandGroup,
     ConfigSection,
     EventType,
     Generated,
     HealthCheck,
     MethodRule,
+    Middleware,
     Mount,
     OpenApiFragment,
     PermissionDoc,
@@ -22,6 +24,7 @@ from reactor_kernel.api import (
     PluginInfo,
     Probe,
     SchemaBranch,
+    ServiceProvider,
     StopSignal,
     hookimpl,
 )
@@ -86,6 +89,11 @@ class StoragePlugin:
         yield SchemaBranch("storage", "reactor_storage.migrations", _metadata)
 
     @hookimpl
+    def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:
+        """Keep contents of other plugins."""
+        yield ServiceProvider(BlobStore, lambda: self._assembled(ctx).blobs)
+
+    @hookimpl
     def reactor_event_types(self) -> Iterable[EventType]:
         """Declare what happens to objects."""
         from reactor_storage.events import EVENT_TYPES
@@ -114,10 +122,10 @@ class StoragePlugin:
     def reactor_resources(self, ctx: PluginContext) -> Iterable[Mount]:
         """Mount the routes.
 
-        Routes of objects are PUBLIC to the kernel, because a public bucket and a signed URL need no credential; what a caller may
-        is asked in `access.py` for each bucket.
+        Those below are PUBLIC to the kernel, because a public bucket and a signed URL need no credential, and the admin token is
+        none that it takes for a user's; who calls is asked in `http/callers.py`, and what it may in `access.py` for each bucket.
         """
-        from reactor_storage.http import mounts_images, mounts_life, mounts_s3, mounts_sdk, mounts_tus
+        from reactor_storage.http import mounts_admin, mounts_images, mounts_life, mounts_s3, mounts_sdk, mounts_tus
         from reactor_storage.http.buckets import BucketsResource
         from reactor_storage.http.dialect import storage_dialect
         from reactor_storage.http.health import HealthResource
@@ -129,10 +137,10 @@ class StoragePlugin:
         buckets, callers = BucketsResource(parts.buckets), SignedCallers(parts.grants)
         upload = MethodRule(body_limit=parts.config.max_upload_size, timeout=0)
         yield Mount("/storage/v1/health", HealthResource(), access=Access.PUBLIC)
-        yield Mount("/storage/v1/buckets", buckets, access=Access.USER)
-        yield Mount("/storage/v1/buckets/{bucket}", buckets, access=Access.USER, suffix="one")
-        yield Mount("/storage/v1/buckets/{bucket}/objects", ListingResource(parts.reader), access=Access.USER)
-        yield Mount("/storage/v1/sign/{bucket}/{key:path}", SignResource(parts.grants), access=Access.USER)
+        yield Mount("/storage/v1/buckets", buckets, access=Access.PUBLIC)
+        yield Mount("/storage/v1/buckets/{bucket}", buckets, access=Access.PUBLIC, suffix="one")
+        yield Mount("/storage/v1/buckets/{bucket}/objects", ListingResource(parts.reader), access=Access.PUBLIC)
+        yield Mount("/storage/v1/sign/{bucket}/{key:path}", SignResource(parts.grants), access=Access.PUBLIC)
         yield Mount(
             "/storage/v1/object/{bucket}/{key:path}",
             ObjectResource(parts.reader, parts.writer, parts.history, callers),
@@ -144,7 +152,7 @@ class StoragePlugin:
         yield Mount(
             "/storage/v1/upload/{bucket}/{key:path}",
             MultipartResource(parts.multipart("multipart")),
-            access=Access.USER,
+            access=Access.PUBLIC,
             methods={"PUT": upload},
         )
         yield from mounts_sdk.mounts(parts)
@@ -152,6 +160,14 @@ class StoragePlugin:
         yield from mounts_tus.mounts(parts)
         yield from mounts_life.mounts(parts)
         yield from mounts_images.mounts(parts)
+        yield from mounts_admin.mounts(parts)
+
+    @hookimpl
+    def reactor_middleware(self, ctx: PluginContext) -> Iterable[Middleware]:
+        """Recognise the platform."""
+        from reactor_storage.http.platform import PlatformCallers
+
+        yield Middleware(PlatformCallers(ctx.operators))
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

@@ -93,6 +93,19 @@ def _bucket_values(fields: Mapping[str, Any]) -> tuple[str | bytes | None, ...]:
     )
 
 
+def policies() -> Statement:
+    """Return the project's policies on objects as JSON, each with the statement that makes it."""
+    return Statement(
+        """select json_build_object('name', policyname, 'definition', format(
+            'create policy %I on storage.objects as %s for %s to %s', policyname, lower(permissive), lower(cmd),
+            (select string_agg(quote_ident(r), ', ' order by r) from unnest(roles) r))
+            || coalesce(' using (' || qual || ')', '') || coalesce(' with check (' || with_check || ')', '') || ';')
+          from pg_policies where schemaname = 'storage' and tablename = 'objects'
+          and policyname not like 'reactor\\_\\_shipped\\_%' order by policyname""",
+        as_owner=True,
+    )
+
+
 # -- objects, as the caller -------------------------------------------------------------------------------------------
 
 

@@ -53,13 +53,17 @@ class Remains:
         Raises:
             BackendFailed: the backend cannot be listed or does not remove.
         """
-        before = self._clock.now() - GRACE
         unreferenced = sum(self._release(locator) for locator in self._unreferenced())
         unknown = 0
-        for batch in _batches(self._backend.kept(before=before)):
+        for locators in self.unknown():
+            unknown += sum(map(self._remove_unknown, locators))
+        return Swept(unreferenced, unknown, self._backend.sweep_staged(before=self._clock.now() - GRACE))
+
+    def unknown(self) -> Iterator[list[str]]:
+        """Return, in batches, contents that the backend has kept for a day and no row knows."""
+        for batch in _batches(self._backend.kept(before=self._clock.now() - GRACE)):
             (found,) = self._db.run(None, [queries.unknown_blobs(batch)], readonly=True)
-            unknown += sum(self._remove_unknown(locator) for locator in texts_in(found))
-        return Swept(unreferenced, unknown, self._backend.sweep_staged(before=before))
+            yield texts_in(found)
 
     def _unreferenced(self) -> list[str]:
         (found,) = self._db.run(None, [queries.unreferenced(_BATCH)], readonly=True)

@@ -9,11 +9,12 @@ import msgspec
 
 from reactor_kernel.api import DatabaseFault, RawResult
 from reactor_storage.errors import PolicyDenied
-from reactor_storage.model import Bucket, StoredObject, Version
+from reactor_storage.model import Bucket, Policy, StoredObject, Version
 from reactor_storage.rules import Current
 
 _BUCKET = msgspec.json.Decoder(Bucket)
 _OBJECT = msgspec.json.Decoder(StoredObject)
+_POLICY = msgspec.json.Decoder(Policy)
 _CURRENT = msgspec.json.Decoder(Current)
 _VERSION = msgspec.json.Decoder(Version)
 
@@ -31,6 +32,11 @@ def objects_in(result: RawResult, column: int = 0) -> list[StoredObject]:
 def versions_in(result: RawResult) -> list[Version]:
     """Return the versions of a result's first column."""
     return [_VERSION.decode(row[0] or b"") for row in result.rows]
+
+
+def policies_in(result: RawResult) -> list[Policy]:
+    """Return the policies of a result's first column."""
+    return [_POLICY.decode(row[0] or b"") for row in result.rows]
 
 
 def current_in(result: RawResult) -> Current | None:

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.bodies import json_body
-from reactor_storage.http.callers import caller_of
+from reactor_storage.http.callers import known_caller_of
 from reactor_storage.http.shapes import bucket_json, say
 from reactor_storage.lifecycle import WantedRule, checked_rules
 
@@ -67,26 +67,26 @@ class BucketsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer the buckets by name."""
-        say(resp, {"buckets": [bucket_json(bucket) for bucket in self._buckets.listed(caller_of(req))]})
+        say(resp, {"buckets": [bucket_json(bucket) for bucket in self._buckets.listed(known_caller_of(req))]})
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make a bucket."""
-        body = json_body(req, BucketBody)
-        say(resp, bucket_json(self._buckets.create(caller_of(req), body.named, body.fields())))
+        caller, body = known_caller_of(req), json_body(req, BucketBody)
+        say(resp, bucket_json(self._buckets.create(caller, body.named, body.fields())))
         resp.status = 201
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Answer one bucket."""
-        say(resp, bucket_json(self._buckets.find(caller_of(req), bucket)))
+        say(resp, bucket_json(self._buckets.find(known_caller_of(req), bucket)))
 
     def on_patch_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Change a bucket."""
-        fields = json_body(req, BucketBody).fields()
-        say(resp, bucket_json(self._buckets.update(caller_of(req), bucket, fields)))
+        caller, fields = known_caller_of(req), json_body(req, BucketBody).fields()
+        say(resp, bucket_json(self._buckets.update(caller, bucket, fields)))
 
     def on_delete_one(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Remove a bucket; with `cascade=true` and all that is in it."""
-        self._buckets.delete(caller_of(req), bucket, cascade=req.get_param("cascade") == "true")
+        self._buckets.delete(known_caller_of(req), bucket, cascade=req.get_param("cascade") == "true")
         resp.status = 204
 
 

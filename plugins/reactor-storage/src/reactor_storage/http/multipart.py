@@ -11,7 +11,7 @@ from reactor_kernel.api import NotFound
 from reactor_storage.checksums import checked, expected_digests
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.http.bodies import content_chunks, json_body, metadata_header
-from reactor_storage.http.callers import caller_of
+from reactor_storage.http.callers import known_caller_of
 from reactor_storage.http.conditions import writing_rule
 from reactor_storage.http.shapes import say
 from reactor_storage.model import NewObject
@@ -62,8 +62,9 @@ class MultipartResource:
     def on_put(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Take one part."""
         key = _without(key, "part")
+        caller = known_caller_of(req)
         number = _number(_query(req, "part_number", "partNumber"))
-        upload = self._uploads.find(caller_of(req), bucket, key, _upload_id(req))
+        upload = self._uploads.find(caller, bucket, key, _upload_id(req))
         chunks = checked(content_chunks(req), expected_digests(req.get_header))
         part = self._uploads.put_part(upload, number, chunks)
         resp.set_header("ETag", part.etag)
@@ -71,21 +72,21 @@ class MultipartResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Drop the upload and its parts."""
-        caller = caller_of(req)
+        caller = known_caller_of(req)
         self._uploads.abort(caller, self._uploads.find(caller, bucket, _without(key, "abort"), _upload_id(req)))
         resp.status = 204
 
     def _begin(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
-        body = json_body(req, InitiateBody, empty=InitiateBody())
+        caller, body = known_caller_of(req), json_body(req, InitiateBody, empty=InitiateBody())
         new = NewObject(body.content_type, req.get_header("Cache-Control"), metadata_header(req))
-        _, upload_id = self._uploads.create(caller_of(req), bucket, key, new)
+        _, upload_id = self._uploads.create(caller, bucket, key, new)
         say(resp, {"upload_id": upload_id})
 
     def _complete(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
+        caller = known_caller_of(req)
         wanted = [(part.part_number, part.etag) for part in json_body(req, CompleteBody).parts]
         if not wanted:
             raise InvalidStorageRequest("no parts are named", hint='Send {"parts": [{"part_number": 1, "etag": "…"}]}.')
-        caller = caller_of(req)
         upload = self._uploads.find(caller, bucket, key, _upload_id(req))
         _, stored = self._uploads.complete(caller, upload, wanted, writing_rule(req.get_header))
         resp.set_header("ETag", stored.etag)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.history import History
 from reactor_storage.http.answers import answer_object
-from reactor_storage.http.callers import caller_of
+from reactor_storage.http.callers import caller_of, known_caller_of
 from reactor_storage.http.conditions import writing_rule
 from reactor_storage.http.shapes import object_json, say, uploaded
 from reactor_storage.http.signed import SignedCallers
@@ -46,13 +46,13 @@ class ObjectResource:
         """Store the body, or the file of a form, under the key, in place of what is there."""
         caller, _, spending = self._callers.writing(req, bucket, key)
         stored, _ = receive(req, self._writer, caller, bucket, key, writing_rule(req.get_header), spending)
-        _answer_stored(resp, stored)
+        answer_stored(resp, stored)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Store it as Supabase's clients do: what is there is replaced only with `X-Upsert: true`."""
         rule = ANY if wants_upsert(req) else CREATE
         stored, _ = receive(req, self._writer, caller_of(req), bucket, key, rule)
-        _answer_stored(resp, stored)
+        answer_stored(resp, stored)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Remove it, or one of its versions for good."""
@@ -64,7 +64,8 @@ class ObjectResource:
         resp.status = 204
 
 
-def _answer_stored(resp: falcon.Response, stored: StoredObject) -> None:
+def answer_stored(resp: falcon.Response, stored: StoredObject) -> None:
+    """Answer what was stored."""
     resp.set_header("ETag", stored.etag)
     say(resp, uploaded(stored))
 
@@ -77,7 +78,7 @@ class ListingResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Answer a page, in the order of the keys' bytes."""
-        caller = caller_of(req)
+        caller = known_caller_of(req)
         page = self._reader.listed(
             caller,
             bucket,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 _ERROR = {"description": "error envelope"}
-_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_BUCKET_BODY = {
+BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+BUCKET_BODY = {
     "required": True,
     "content": {
         "application/json": {
@@ -41,10 +41,18 @@ _BUCKET_BODY = {
 
 def document() -> dict[str, Any]:
     """Return the fragment."""
-    from reactor_storage.http import openapi_images, openapi_life, openapi_s3, openapi_sdk, openapi_tus
+    from reactor_storage.http import (
+        openapi_admin,
+        openapi_images,
+        openapi_life,
+        openapi_s3,
+        openapi_sdk,
+        openapi_tus,
+    )
 
     fragment = _primary()
-    fragment["paths"] |= openapi_sdk.paths() | openapi_s3.paths() | openapi_tus.paths() | openapi_images.paths()
+    for part in (openapi_sdk, openapi_s3, openapi_tus, openapi_images, openapi_admin):
+        fragment["paths"] |= part.paths()
     openapi_life.add_to(fragment)
     return fragment
 
@@ -56,14 +64,14 @@ def _primary() -> dict[str, Any]:
             "/storage/v1/health": {"get": operation("The capability answers", {"200": {"description": "ok"}})},
             "/storage/v1/buckets": {
                 "get": operation("The organisation's buckets", answers("200", "buckets")),
-                "post": {**operation("Make a bucket", answers("201", "bucket", "409")), "requestBody": _BUCKET_BODY},
+                "post": {**operation("Make a bucket", answers("201", "bucket", "409")), "requestBody": BUCKET_BODY},
             },
             "/storage/v1/buckets/{bucket}": {
                 "parameters": [path_parameter("bucket")],
                 "get": operation("One bucket", answers("200", "bucket", "404")),
                 "patch": {
                     **operation("Change a bucket", answers("200", "bucket", "404")),
-                    "requestBody": _BUCKET_BODY,
+                    "requestBody": BUCKET_BODY,
                 },
                 "delete": {
                     **operation("Remove a bucket", answers("204", "removed", "404", "409")),
@@ -123,7 +131,7 @@ def _primary() -> dict[str, Any]:
                 },
                 "put": {
                     **operation("Send one part (…/part)", answers("200", "its ETag", "404", "413")),
-                    "requestBody": {"required": True, "content": _BYTES},
+                    "requestBody": {"required": True, "content": BYTES},
                 },
                 "delete": operation("Drop an upload (…/abort)", answers("204", "dropped", "404")),
             },
@@ -131,20 +139,20 @@ def _primary() -> dict[str, Any]:
                 "parameters": [path_parameter("bucket"), path_parameter("key")],
                 "get": {
                     **operation(
-                        "An object's bytes", {"200": {"description": "bytes", "content": _BYTES}, "404": _ERROR}
+                        "An object's bytes", {"200": {"description": "bytes", "content": BYTES}, "404": _ERROR}
                     ),
                     "parameters": [query_parameter("download", "string", "save under this name")],
                 },
                 "head": operation("Its headers", answers("200", "headers", "404")),
                 "put": {
                     **operation("Store a content", answers("200", "stored", "403", "404", "412", "413", "415")),
-                    "requestBody": {"required": True, "content": _BYTES},
+                    "requestBody": {"required": True, "content": BYTES},
                 },
                 "post": {
                     **operation(
                         "Store a content that is new", answers("200", "stored", "403", "404", "409", "413", "415")
                     ),
-                    "requestBody": {"required": True, "content": _BYTES},
+                    "requestBody": {"required": True, "content": BYTES},
                 },
                 "delete": operation("Remove an object", answers("204", "removed", "404")),
             },

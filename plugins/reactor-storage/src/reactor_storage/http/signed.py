@@ -12,7 +12,7 @@ from reactor_storage.access import Caller
 from reactor_storage.errors import InvalidStorageRequest, InvalidTransform
 from reactor_storage.grants import Grants
 from reactor_storage.http.bodies import json_body
-from reactor_storage.http.callers import caller_of
+from reactor_storage.http.callers import caller_of, known_caller_of
 from reactor_storage.http.shapes import say
 from reactor_storage.images.transform import Transform
 from reactor_storage.signing import Grant
@@ -64,11 +64,11 @@ class SignResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Answer a URL that works without a credential."""
-        body = json_body(req, SignBody, empty=SignBody())
+        caller, body = known_caller_of(req), json_body(req, SignBody, empty=SignBody())
         if body.for_upload and body.transform:
             raise InvalidTransform("an upload is stored as it is sent", hint="Sign the reading of it with transform.")
         grant = self._grants.give(
-            caller_of(req), bucket, key, method="PUT" if body.for_upload else "GET", seconds=body.seconds(req),
+            caller, bucket, key, method="PUT" if body.for_upload else "GET", seconds=body.seconds(req),
             # Uploads by the primary family replace, as its PUT does.
             upsert=body.upsert, single_use=body.single_use, plain=not body.for_upload,
             transform=signed_transform(body.transform),

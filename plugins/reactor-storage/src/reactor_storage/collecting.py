@@ -1,0 +1,59 @@
+"""The sweep of storage at somebody's word, to its end, with its counts (contract storage.md §4.11)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reactor_kernel.api import Database
+from reactor_storage import multipart_queries, queries
+from reactor_storage.grants import Grants
+from reactor_storage.multipart import MultipartUploads
+from reactor_storage.remains import Remains
+from reactor_storage.rows import texts_in
+
+# More than this is not counted ahead; it is removed nevertheless.
+_MOST = 1_000_000
+
+
+class Collected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was removed, or would be.
+
+    `uploads` whose time is over, contents that are `unreferenced` by any row, of which no row is `known`, and those `staged` by
+    processes that are gone; the last are not counted ahead.
+    """
+
+    dry_run: bool
+    uploads: int
+    unreferenced: int
+    unknown: int
+    staged: int | None = None
+
+
+class Collector:
+    """Removes now what the background service would remove within the hour."""
+
+    def __init__(self, db: Database, remains: Remains, uploads: MultipartUploads, grants: Grants) -> None:
+        self._db = db
+        self._remains = remains
+        self._uploads = uploads
+        self._grants = grants
+
+    def collect(self) -> Collected:
+        """Sweep until nothing is left. Raises BackendFailed."""
+        uploads = 0
+        while ended := self._uploads.sweep():
+            uploads += ended
+        self._grants.forget_uses()
+        unreferenced = unknown = staged = 0
+        while True:
+            swept = self._remains.sweep()
+            unreferenced, unknown, staged = (
+                unreferenced + swept.unreferenced, unknown + swept.unknown, staged + swept.staged
+            )  # fmt: skip
+            if not swept.unreferenced:
+                return Collected(False, uploads, unreferenced, unknown, staged)
+
+    def rehearse(self) -> Collected:
+        """Count what `collect` would remove, up to a million of a kind."""
+        ended, left = self._db.run(None, [multipart_queries.expired(_MOST), queries.unreferenced(_MOST)], readonly=True)
+        return Collected(True, len(texts_in(ended)), len(texts_in(left)), sum(map(len, self._remains.unknown())))
