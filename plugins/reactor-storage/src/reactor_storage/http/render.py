@@ -78,7 +78,7 @@ class SignedRenderResource:
         transform = _settled(req, resp, Transform.of_text(grant.transform))
 
         def find() -> StoredObject:
-            return self._reader.find(caller, bucket, grant.key)
+            return self._reader.find(caller, grant.bucket, grant.key)
 
         if spending and req.method == "GET":
             # Made first: a URL that works once is not used up by a picture that cannot be made at this moment.

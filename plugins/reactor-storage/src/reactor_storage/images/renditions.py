@@ -87,8 +87,14 @@ class Renditions:
                 kept = self._find(source.locator, transform.text()) or self._wait_for(source, transform)
             except BlobMissing:
                 continue
+            # Metadata tells of the source's bytes, such as how they are packed.
             return msgspec.structs.replace(
-                source, locator=kept.locator, size=kept.size, etag=kept.etag, content_type=kept.content_type
+                source,
+                locator=kept.locator,
+                size=kept.size,
+                etag=kept.etag,
+                content_type=kept.content_type,
+                metadata={},
             )
         raise not_found(source.bucket, source.key)
 
