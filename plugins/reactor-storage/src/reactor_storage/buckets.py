@@ -9,7 +9,7 @@ from reactor_kernel.api import Database, DatabaseFault, Unauthenticated
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound
-from reactor_storage.keys import bucket_name
+from reactor_storage.keys import bucket_name, looked_for
 from reactor_storage.model import Bucket
 from reactor_storage.remains import Remains
 from reactor_storage.rows import buckets_in, policies_speak, texts_in
@@ -34,6 +34,7 @@ class Buckets:
             BucketNotFound: there is none, or it is another organisation's.
             Unauthenticated: without a credential, where there is no such public bucket.
         """
+        looked_for(bucket=ref)
         if caller.anonymous and not caller.vouched:
             return self._find_public(caller, ref)
         (result,) = self._db.run(None, [queries.bucket(caller.org_id, ref)], readonly=True)

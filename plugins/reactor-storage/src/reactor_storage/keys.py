@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from reactor_storage.errors import InvalidBucketName, InvalidKey
+from reactor_storage.errors import InvalidBucketName, InvalidKey, InvalidStorageRequest
 
 MAX_KEY_BYTES = 1024
 # Words that stand where a bucket could in the paths of Supabase's clients.
@@ -50,6 +50,13 @@ def object_key(text: str) -> str:
         shown = text[:80].encode("utf-8", "backslashreplace").decode()
         raise InvalidKey(f"the key {shown!r} {problem}", details={"key": shown})
     return text
+
+
+def looked_for(**texts: str | None) -> None:
+    """Raise 400 `invalid_request` where a text that keys or names are compared with holds a NUL, which no text in Postgres does."""
+    for name, text in texts.items():
+        if text is not None and "\0" in text:
+            raise InvalidStorageRequest(f"{name} holds the character NUL, which no key does")
 
 
 def is_folder_marker(key: str) -> bool:

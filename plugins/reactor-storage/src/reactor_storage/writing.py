@@ -170,6 +170,7 @@ class Writer:
             PolicyDenied: it sees it, and a policy refuses.
         """
         bucket = self._buckets.find(caller, bucket_ref)
+        object_key(key)
         if self.delete_many(caller, bucket, [key], rule):
             return
         (seen,) = self._db.run(caller.acting, [queries.visible(bucket.org_id, bucket.name, key)], readonly=True)
