@@ -213,6 +213,8 @@ class Adapter:
         spool.seek(0)
         environ["wsgi.input"] = spool
         environ["CONTENT_LENGTH"] = str(received)
+        # Granian takes chunks that break off for a body that ended, and does not tell: who keeps contents must not believe it.
+        environ["reactor.body_end_unseen"] = True
         return None
 
     def _discard(self, source: Any) -> None:

@@ -10,7 +10,7 @@ from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauth
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest
-from reactor_storage.keys import NIL_ORG, bucket_name, system_bucket_name
+from reactor_storage.keys import NIL_ORG, bucket_name, looked_for, system_bucket_name
 from reactor_storage.model import Bucket, Policy
 from reactor_storage.remains import Remains
 from reactor_storage.rows import buckets_in, policies_in, policies_speak, texts_in
@@ -35,6 +35,7 @@ class Buckets:
             BucketNotFound: there is none, or it is another organisation's.
             Unauthenticated: without a credential, where there is no such public bucket.
         """
+        looked_for(bucket=ref)
         if caller.anonymous and not caller.vouched:
             return self._find_public(caller, ref)
         (result,) = self._db.run(None, [queries.bucket(caller.org_id, ref)], readonly=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from reactor_storage.errors import InvalidBucketName, InvalidKey
+from reactor_storage.errors import InvalidBucketName, InvalidKey, InvalidStorageRequest
 
 MAX_KEY_BYTES = 1024
 # Words that stand where a bucket could in the paths of Supabase's clients.
@@ -67,6 +67,13 @@ def object_key(text: str) -> str:
 def has_forbidden_character(text: str) -> bool:
     """Tell whether a text holds a character that no key holds."""
     return _FORBIDDEN.search(text) is not None
+
+
+def looked_for(**texts: str | None) -> None:
+    """Raise 400 `invalid_request` where a text that keys or names are compared with holds a NUL, which no text in Postgres does."""
+    for name, text in texts.items():
+        if text is not None and "\0" in text:
+            raise InvalidStorageRequest(f"{name} holds the character NUL, which no key does")
 
 
 def is_folder_marker(key: str) -> bool:

@@ -11,6 +11,7 @@ from reactor_storage import queries
 from reactor_storage.access import Caller
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest
+from reactor_storage.keys import looked_for
 from reactor_storage.model import Bucket, StoredObject
 from reactor_storage.reading import MAX_LISTED
 from reactor_storage.rows import objects_in
@@ -48,6 +49,7 @@ class Listings:
             raise InvalidStorageRequest(f"limit must be from 1 to {MAX_LISTED}, not {limit}")
         if not 0 <= offset < 2**31:
             raise InvalidStorageRequest(f"offset must be 0 or more, not {offset}")
+        looked_for(prefix=folder, search=search)
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "read")
         prefix = folder.strip("/") + "/" if folder.strip("/") else ""

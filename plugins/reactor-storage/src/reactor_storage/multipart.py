@@ -14,7 +14,7 @@ from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend, BlobMissing, ContentTooLong, Staged
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidPart, MultipartNotFound, ObjectTooLarge, PartsOutOfOrder, PartTooSmall
-from reactor_storage.keys import object_key
+from reactor_storage.keys import looked_for, object_key
 from reactor_storage.model import Bucket, NewObject, StoredObject
 from reactor_storage.remains import Remains
 from reactor_storage.rows import texts_in
@@ -209,6 +209,7 @@ class MultipartUploads:
         self, caller: Caller, bucket_ref: str, prefix: str, key_marker: str, id_marker: str | None, most: int
     ) -> list[Upload]:
         """Return open uploads of a bucket, by key."""
+        looked_for(prefix=prefix, key_marker=key_marker, id_marker=id_marker)
         bucket = self._writable(caller, bucket_ref)
         statement = multipart_queries.uploads(
             self._kind, bucket.org_id, bucket.name, prefix, key_marker, id_marker, most

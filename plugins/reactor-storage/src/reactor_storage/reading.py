@@ -10,7 +10,7 @@ from reactor_storage.access import Caller
 from reactor_storage.backends.contract import Backend
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidStorageRequest, ObjectNotFound, VersionNotFound
-from reactor_storage.keys import object_key
+from reactor_storage.keys import looked_for, object_key
 from reactor_storage.model import Bucket, Page, StoredObject
 from reactor_storage.rows import objects_in, texts_in
 
@@ -83,6 +83,7 @@ class Reader:
         """
         if not 1 <= limit <= MAX_LISTED:
             raise InvalidStorageRequest(f"limit must be from 1 to {MAX_LISTED}, not {limit}")
+        looked_for(prefix=prefix, delimiter=delimiter, cursor=cursor)
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "read")
         lowest = lowest_key(prefix, delimiter, cursor)

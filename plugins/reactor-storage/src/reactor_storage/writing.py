@@ -206,6 +206,7 @@ class Writer:
             PolicyDenied: it sees it, and a policy refuses.
         """
         bucket = self._buckets.find(caller, bucket_ref)
+        object_key(key)
         for one in self.delete_many(caller, bucket, [key], rule):
             return one
         (seen,) = self._db.run(caller.acting, [queries.visible(bucket.org_id, bucket.name, key)], readonly=True)

@@ -130,7 +130,7 @@ def _primary() -> dict[str, Any]:
                     "requestBody": {"required": False, "content": {"application/json": {"schema": {"type": "object"}}}},
                 },
                 "put": {
-                    **operation("Send one part (…/part)", answers("200", "its ETag", "404", "413")),
+                    **operation("Send one part (…/part)", answers("200", "its ETag", "404", "411", "413", "507")),
                     "requestBody": {"required": True, "content": BYTES},
                 },
                 "delete": operation("Drop an upload (…/abort)", answers("204", "dropped", "404")),
@@ -145,12 +145,15 @@ def _primary() -> dict[str, Any]:
                 },
                 "head": operation("Its headers", answers("200", "headers", "404")),
                 "put": {
-                    **operation("Store a content", answers("200", "stored", "403", "404", "412", "413", "415")),
+                    **operation(
+                        "Store a content", answers("200", "stored", "403", "404", "412", "411", "413", "415", "507")
+                    ),
                     "requestBody": {"required": True, "content": BYTES},
                 },
                 "post": {
                     **operation(
-                        "Store a content that is new", answers("200", "stored", "403", "404", "409", "413", "415")
+                        "Store a content that is new",
+                        answers("200", "stored", "403", "404", "409", "411", "413", "415", "507"),
                     ),
                     "requestBody": {"required": True, "content": BYTES},
                 },

@@ -81,7 +81,7 @@ def paths() -> dict[str, Any]:
             "parameters": [*_OF_OBJECT, *_TOKEN],
             "post": _asked("A signed URL for an upload", answers("200", "signed URL", "403", "404")),
             "put": {
-                **operation("Store a content", answers("200", "stored", "403", "409", "413")),
+                **operation("Store a content", answers("200", "stored", "403", "409", "411", "413", "507")),
                 "requestBody": _FILE,
             },
         },

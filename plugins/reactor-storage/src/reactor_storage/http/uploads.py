@@ -14,7 +14,7 @@ from reactor_storage.backends.contract import CHUNK, Staged
 from reactor_storage.checksums import checked, expected_digests
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.grants import spent_once
-from reactor_storage.http.bodies import content_chunks, metadata_header
+from reactor_storage.http.bodies import content_chunks, metadata_header, no_nul
 from reactor_storage.model import KEPT_HEADERS, Bucket, NewObject, StoredObject
 from reactor_storage.rules import Rule
 from reactor_storage.writing import Writer
@@ -54,7 +54,8 @@ def receive(
             return writer.adopt(caller, found, key, staged, new, rule, with_it=with_it)
     metadata = _coded(metadata_header(req), req.get_header("Content-Encoding"))
     new = NewObject(req.content_type, req.get_header("Cache-Control"), metadata)
-    chunks = checked(content_chunks(req), expected_digests(req.get_header))
+    expected = expected_digests(req.get_header)
+    chunks = checked(content_chunks(req, checked=bool(expected)), expected)
     with spent_once():
         return writer.put(caller, bucket, key, chunks, new, rule, with_it=with_it)
 
@@ -104,6 +105,7 @@ def _described(fields: dict[str, str], content_type: str | None) -> NewObject:
             metadata = msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.DecodeError as error:
             raise InvalidStorageRequest(f"the field metadata is no JSON object: {error}") from error
+        no_nul(text.encode(), "the field metadata")
     cache = f"max-age={seconds}" if seconds is not None and seconds.isdigit() else seconds
     metadata = _coded(metadata, fields.get("contentEncoding"))
     return NewObject(fields.get("contentType") or content_type, cache, metadata)
@@ -129,6 +131,9 @@ def _text(part: Any) -> str:
     if len(value) > _LONGEST_FIELD:
         raise InvalidStorageRequest(f"the field {part.name} is longer than {_LONGEST_FIELD} bytes")
     try:
-        return str(value.decode())
+        text = str(value.decode())
     except UnicodeDecodeError as error:
         raise InvalidStorageRequest(f"the field {part.name} is not UTF-8") from error
+    if "\0" in text:
+        raise InvalidStorageRequest(f"the field {part.name} holds the character NUL")
+    return text

@@ -53,6 +53,7 @@ _NAMES: dict[str, tuple[str, int | None]] = {
     "payload_too_large": ("EntityTooLarge", None),
     "mime_type_not_allowed": ("InvalidRequest", None),
     "checksum_mismatch": ("BadDigest", None),
+    "length_required": ("MissingContentLength", None),
     "bad_request": ("IncompleteBody", None),
     "request_timeout": ("RequestTimeout", 400),
     "rate_limited": ("SlowDown", 503),

@@ -140,7 +140,7 @@ def _payload(req: falcon.Request, headers: Headers, mode: str, claim: Claim | No
                     "InvalidArgument", "x-amz-content-sha256 is no SHA-256 in lowercase hex, nor a known word"
                 )
             checks.sha256 = mode
-        return Payload(lambda: content_chunks(req), checks)
+        return Payload(lambda: content_chunks(req, checked=checks.sha256 is not None), checks)
     signer = None
     if mode in (_SIGNED_CHUNKS, _SIGNED_CHUNKS_TRAILER):
         if claim is None or key is None:
