@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reactor_kernel.testing.clock import FrozenClock
     from reactor_kernel.testing.events import CapturedEvents
-    from reactor_kernel.testing.fakes import fake_identities, fake_service
+    from reactor_kernel.testing.fakes import Member, TrustingAuth, fake_identities, fake_service
     from reactor_kernel.testing.ports import free_port
     from reactor_kernel.testing.postgres import TestPostgres
     from reactor_kernel.testing.project import ADMIN_TOKEN, KernelFactory, raw_config, toml_text
@@ -24,7 +24,9 @@ _HOMES = {
     "FrozenClock": "clock",
     "KernelFactory": "project",
     "LiveServer": "server",
+    "Member": "fakes",
     "TestPostgres": "postgres",
+    "TrustingAuth": "fakes",
     "fake_identities": "fakes",
     "fake_service": "fakes",
     "free_port": "ports",
@@ -39,7 +41,9 @@ __all__ = [
     "FrozenClock",
     "KernelFactory",
     "LiveServer",
+    "Member",
     "TestPostgres",
+    "TrustingAuth",
     "fake_identities",
     "fake_service",
     "free_port",

@@ -11,17 +11,7 @@ from typing import Any
 
 import pytest
 
-from reactor_kernel.api import (
-    KERNEL_API,
-    Allow,
-    DbRole,
-    Identity,
-    IdentityKind,
-    InvalidCredential,
-    PluginInfo,
-    hookimpl,
-    uuid7,
-)
+from reactor_kernel.testing import fakes
 
 SCHEMA = """
 create table todos (
@@ -50,50 +40,11 @@ create view titles as select title, n from todos;
 """
 
 
-class TrustingAuth:
-    """Takes the bearer token as JSON of the identity."""
-
-    info = PluginInfo(name="auth", version="1.0.0", api=KERNEL_API, summary="believes everyone")
-
-    @hookimpl
-    def reactor_identify(self, ctx: Any, request: Any) -> Identity | None:
-        header = request.get_header("Authorization")
-        if header is None or not header.startswith("Bearer {"):
-            return None
-        try:
-            found = json.loads(header.removeprefix("Bearer "))
-        except ValueError as error:
-            raise InvalidCredential("that is no identity") from error
-        return Identity(
-            kind=IdentityKind(found.get("kind", "user")),
-            subject=f"user_{found['user_id']}",
-            db_role=DbRole(found.get("db_role", "authenticated")),
-            user_id=found["user_id"],
-            org_id=found["org_id"],
-            claims=found.get("claims", {}),
-            permissions=frozenset(found.get("permissions", ())),
-        )
-
-    @hookimpl
-    def reactor_authorize(self, ctx: Any, identity: Identity, action: str, target: object) -> Allow:
-        return Allow()
-
-
-class Member:
+class Member(fakes.Member):
     """A user in an organisation, with an HTTP client."""
 
     def __init__(self, client: Any) -> None:
-        self.client = client
-        self.user_id, self.org_id = str(uuid7()), str(uuid7())
-        self.more: dict[str, Any] = {}
-
-    def call(self, method: str, url: str, *, body: Any = None, **headers: str) -> Any:
-        token = json.dumps({"user_id": self.user_id, "org_id": self.org_id, **self.more})
-        sent = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): text for name, text in headers.items()}
-        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        if content is not None:
-            sent.setdefault("Content-Type", "application/json")
-        return self.client.request(method, f"/data/v1/{url}", content=content, headers=sent)
+        super().__init__(client, "/data/v1")
 
     def insert(self, *rows: dict[str, Any], table: str = "todos") -> list[dict[str, Any]]:
         answer = self.call("POST", table, body=list(rows), Prefer="return=representation")
@@ -116,7 +67,7 @@ def boot(kernel_factory: Any, project: Path) -> Callable[..., Any]:
 
     def make(*, _database: dict[str, Any] | None = None, _url: str | None = None, **config: Any) -> Any:
         sections = {"data": config} if _database is None else {"data": config, "database": _database}
-        return kernel_factory(TrustingAuth, DataPlugin, config=sections, root=project, database_url=_url)
+        return kernel_factory(fakes.TrustingAuth, DataPlugin, config=sections, root=project, database_url=_url)
 
     return make
 
