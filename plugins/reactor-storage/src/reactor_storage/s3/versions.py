@@ -51,7 +51,7 @@ class VersionOperations:
             "EncodingType": query.get("encoding-type"),
             "IsTruncated": bool(most) and page.key_marker is not None,
             "Version": [
-                {**_named(one, shown(one.key)), "ETag": one.etag, "Size": one.size, "StorageClass": "STANDARD"}
+                _named(one, shown(one.key), ETag=one.etag, Size=one.size, StorageClass="STANDARD")
                 for one in found
                 if not one.delete_marker
             ],
@@ -68,11 +68,12 @@ def version_id_of(text: str) -> str:
     return text
 
 
-def _named(one: Version, key: str) -> dict[str, xml.Node]:
+def _named(one: Version, key: str, **more: xml.Node) -> xml.Node:
     return {
         "Key": key,
         "VersionId": one.version_id,
         "IsLatest": one.is_latest,
         "LastModified": one.created_at,
         "Owner": {"ID": one.owner_id or one.org_id},
+        **more,
     }
