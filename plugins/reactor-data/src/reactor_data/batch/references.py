@@ -15,8 +15,10 @@ _REFERENCE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,64})\.(?P<part>status|headers|b
 _IN_TEXT = re.compile(r'\{\s*"\$ref"\s*:\s*"((?:[^"\\]|\\.)*)"\s*\}')
 # Where a value or name ends before the parameter does, only such a one stands without quotes.
 _LISTED = re.compile(r"(?:not\.)?in\.", re.IGNORECASE)
-_KEYS = re.compile(r"(?:.*\.)?(?:and|or|order) *\Z|(?:select|columns|on_conflict)\Z", re.DOTALL)
-_PLAIN = re.compile(r"[\w.:+-]+\Z")
+_TREE = re.compile(r"(?:.*\.)?(?:and|or) *\Z", re.DOTALL)
+_NAMES = re.compile(r"(?:.*\.)?order *\Z|(?:select|columns|on_conflict)\Z", re.DOTALL)
+_PLAIN_VALUE = re.compile(r"[\w.:+-]+\Z")
+_PLAIN_NAME = re.compile(r"\w+\Z")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 Answers = Mapping[str, Mapping[str, Any]]
@@ -53,12 +55,16 @@ def _resolved_pair(pair: str, answers: Answers, where: str) -> str:
     decoded = unquote_plus(value)
     if "$ref" not in decoded:
         return pair
-    ends_early = _LISTED.match(decoded) is not None or _KEYS.match(unquote_plus(key)) is not None
+    plain = None
+    if _NAMES.match(unquote_plus(key)):
+        plain = _PLAIN_NAME
+    elif _LISTED.match(decoded) or _TREE.match(unquote_plus(key)):
+        plain = _PLAIN_VALUE
 
     def replaced(found: re.Match[str]) -> str:
         reference = found.group(1).replace('\\"', '"').replace("\\\\", "\\")
         text = _url_text(reference, answers, where)
-        if not ends_early or _PLAIN.match(text):
+        if plain is None or plain.match(text):
             return text
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         if _ESCAPED.sub("", _IN_TEXT.sub("", decoded[: found.start()])).count('"') % 2:
