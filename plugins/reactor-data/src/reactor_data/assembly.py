@@ -281,7 +281,7 @@ class Assembly:
             loads.set(self.schema.loads)
             snapshot = self.schema.loaded()
             if snapshot is not None:
-                found = snapshot.relations.values()
+                found = [one for schema in snapshot.schemas.values() for one in schema.relations.values()]
                 relations.set(len(found))
                 open_tables.set(sum(1 for item in found if item.kind in ("r", "p") and not item.row_security))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reactor_data.catalog.cache import SchemaCache
+from reactor_data.catalog.model import Relation
 from reactor_kernel.api import Database, ProbeResult, ReactorError, Readiness, Statement
 
 
@@ -21,20 +22,18 @@ class DataProbes:
 
     def schema(self) -> ProbeResult:
         """Read the catalogue anew."""
-        snapshot = self._schema.reload()
+        count = len(self._relations())
         return ProbeResult(
-            Readiness.OK,
-            f"{len(snapshot.relations)} relations in {snapshot.name}",
-            {"relations": len(snapshot.relations)},
+            Readiness.OK, f"{count} relations in {', '.join(self._schema.schemas)}", {"relations": count}
         )
 
     def policies(self) -> ProbeResult:
         """Count policies, and name tables under row security that have none: nobody sees their rows."""
-        relations = self._schema.reload().relations.values()
-        total = sum(relation.policies for relation in relations)
+        relations = self._relations()
+        total = sum(relation.policies for relation in relations.values())
         empty = sorted(
-            relation.name
-            for relation in relations
+            label
+            for label, relation in relations.items()
             if relation.row_security and not relation.policies and not relation.partition
         )
         if empty:
@@ -44,13 +43,21 @@ class DataProbes:
 
     def row_security(self) -> ProbeResult:
         """Name the tables whose rows no policy guards."""
-        relations = self._schema.reload().relations.values()
-        tables = [relation for relation in relations if relation.kind in ("r", "p")]
-        open_tables = sorted(relation.name for relation in tables if not relation.row_security)
+        tables = {label: one for label, one in self._relations().items() if one.kind in ("r", "p")}
+        open_tables = sorted(label for label, one in tables.items() if not one.row_security)
         if open_tables:
             message = f"row security is off for: {', '.join(open_tables)}; every caller with a grant sees all rows"
             return ProbeResult(Readiness.WARN, message, {"tables": open_tables})
         return ProbeResult(Readiness.OK, f"row security is on for all {len(tables)} tables", {"tables": []})
+
+    def _relations(self) -> dict[str, Relation]:
+        """Read all exposed relations anew, those beside the default schema by `schema.name`."""
+        default = self._schema.reload()
+        return {
+            name if schema.name == default.name else f"{schema.name}.{name}": relation
+            for schema in self._schema.snapshot().schemas.values()
+            for name, relation in schema.relations.items()
+        }
 
     def unready(self) -> str | None:
         """Return why rows cannot be served, None when they can. One cheap statement."""

@@ -99,6 +99,16 @@ def test_a_value_that_is_half_an_item_is_refused(shop: Any) -> None:
     assert found[1] == [{"title": "x),id.gt.(0"}]
 
 
+def test_a_name_from_a_reference_is_one_name(shop: Any) -> None:
+    names = ["id,org_id", "title,other:org_id", "*", "org_id::text"]
+    for place in ('select={"$ref":"one.body[0].title"}', 'order={"$ref":"one.body[0].title"}'):
+        for name in names:
+            answer = batch(shop.ann, post("one", "orders", {"title": name}), get("read", f"orders?{place}"))
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "column_not_found"), answer.text
+    plain = batch(shop.ann, post("one", "orders", {"title": "id"}), get("a", f"orders?{place}.desc"))
+    assert plain.status_code == 200
+
+
 def test_numbers_arrive_exactly(shop: Any) -> None:
     exact = "0.12345678901234567890123456789"
     text = '{"requests": [{"id": "a", "method": "POST", "path": "/data/v1/orders", "body": {"title": "a", "total": %s},'

@@ -106,6 +106,28 @@ def test_a_statement_beyond_its_time_is_ended_and_the_next_runs(wire: Any, ann: 
     assert other.call("GET", "todos").status_code == 200
 
 
+def test_probes_and_metrics_look_at_every_exposed_schema(served: Any) -> None:
+    from reactor_data.catalog.cache import SchemaCache
+    from reactor_data.probes import DataProbes
+
+    own = served(
+        "create schema annex; create table annex.shut (id int primary key);"
+        " create table annex.left_open (id int primary key) with (rls = false);",
+        user_schema="public, annex",
+        metrics=True,
+    )
+    kernel = own.kernel
+    exposed = {"schema": "public, annex", "extra_search_path": []}
+    cache = SchemaCache(kernel.database, clock=kernel.clock, log=kernel.log, **exposed)
+    probes = DataProbes(kernel.database, cache)
+    assert probes.schema().message == "8 relations in public, annex"
+    assert probes.policies().details["without_policy"] == ["annex.shut", "closed", "secrets"]
+    assert probes.row_security().details["tables"] == ["annex.left_open", "canary", "facts"]
+    own.ann.call("GET", "todos")
+    lines = own.client.get("/data/v1/metrics").text.splitlines()
+    assert {"reactor_data_relations 8.0", "reactor_data_tables_without_row_security 3.0"} <= set(lines)
+
+
 def test_probes_find_tables_left_open_and_tables_nobody_can_read(kernel: Any) -> None:
     from reactor_data.catalog.cache import SchemaCache
     from reactor_data.probes import DataProbes

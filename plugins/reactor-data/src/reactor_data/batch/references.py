@@ -13,10 +13,12 @@ from reactor_data.errors import DataError
 
 _REFERENCE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,64})\.(?P<part>status|headers|body)(?P<path>.*)\Z", re.DOTALL)
 _IN_TEXT = re.compile(r'\{\s*"\$ref"\s*:\s*"((?:[^"\\]|\\.)*)"\s*\}')
-# Where a value ends before the parameter does, in a list or a logic tree, only such a one stands without quotes.
+# Where a value or name ends before the parameter does, only such a one stands without quotes.
 _LISTED = re.compile(r"(?:not\.)?in\.", re.IGNORECASE)
 _TREE = re.compile(r"(?:.*\.)?(?:and|or) *\Z", re.DOTALL)
-_PLAIN = re.compile(r"[\w.:+-]+\Z")
+_NAMES = re.compile(r"(?:.*\.)?order *\Z|(?:select|columns|on_conflict)\Z", re.DOTALL)
+_PLAIN_VALUE = re.compile(r"[\w.:+-]+\Z")
+_PLAIN_NAME = re.compile(r"\w+\Z")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 Answers = Mapping[str, Mapping[str, Any]]
@@ -40,8 +42,8 @@ def resolve(value: Any, answers: Answers, where: str) -> Any:
 def resolve_query(query: str, answers: Answers, where: str) -> str:
     """Return a query string with the references in its values replaced, percent-encoded.
 
-    A value that is text or a number stands as it is, in `in.(…)`, `and` and `or` in quotes where it needs them, so that it
-    is one value whatever it says; anything else cannot stand in a URL.
+    A value that is text or a number stands as it is, in `in.(…)`, `and`, `or` and lists of names in quotes where it needs
+    them, so that it is one value or name whatever it says; anything else cannot stand in a URL.
     """
     if "%24ref" not in query and "$ref" not in query:
         return query
@@ -53,17 +55,22 @@ def _resolved_pair(pair: str, answers: Answers, where: str) -> str:
     decoded = unquote_plus(value)
     if "$ref" not in decoded:
         return pair
-    ends_early = _LISTED.match(decoded) is not None or _TREE.match(unquote_plus(key)) is not None
+    plain = None
+    if _NAMES.match(unquote_plus(key)):
+        plain = _PLAIN_NAME
+    elif _LISTED.match(decoded) or _TREE.match(unquote_plus(key)):
+        plain = _PLAIN_VALUE
 
     def replaced(found: re.Match[str]) -> str:
         reference = found.group(1).replace('\\"', '"').replace("\\\\", "\\")
         text = _url_text(reference, answers, where)
-        if not ends_early or _PLAIN.match(text):
+        if plain is None or plain.match(text):
             return text
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         if _ESCAPED.sub("", _IN_TEXT.sub("", decoded[: found.start()])).count('"') % 2:
             return escaped
-        if decoded[found.start() - 1] not in ".(, " or decoded[found.end() : found.end() + 1] not in ",) ":
+        before, behind = decoded[: found.start()][-1:], decoded[found.end() :][:1]
+        if before not in ".(, " or behind not in ",) ":
             raise _fault(f"{where}: the value of {reference!r} needs quotes around the item that it is part of")
         return f'"{escaped}"'
 

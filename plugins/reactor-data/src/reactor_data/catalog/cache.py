@@ -82,10 +82,9 @@ class SchemaCache:
             return self._reload(0 if snapshot is None else snapshot.version)
         return snapshot
 
-    def loaded(self, profile: str | None = None) -> Schema | None:
-        """Return a schema without loading a snapshot."""
-        snapshot = self._current
-        return None if snapshot is None else snapshot.schemas[self.exposed(profile)]
+    def loaded(self) -> Snapshot | None:
+        """Return the present snapshot without loading one."""
+        return self._current
 
     def reload(self, *, unless_newer_than: int | None = None) -> Schema:
         """Load a snapshot and return its default schema.
