@@ -19,7 +19,7 @@ TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist",
 # Clients made by others that a plugin must serve unchanged, and what checks the types generated for one of them.
 CLIENTS = {
     "reactor-data": ["postgrest", "mypy"],
-    "reactor-storage": ["storage3", "boto3", "awscrt", "awscli"],
+    "reactor-storage": ["storage3", "boto3", "awscrt", "awscli", "granian"],
 }
 # Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
 WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
