@@ -83,7 +83,7 @@ class Receiver:
                 facts = self._finish(caller, lease, facts, last, spending)
             elif facts.length != lease.upload.facts.length and facts.offset == offset:
                 self._run_held(lease, self._advance(lease, facts))
-        return msgspec.structs.replace(upload, facts=facts)
+            return msgspec.structs.replace(lease.upload, facts=facts)
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -145,9 +147,10 @@ def test_an_upload_lives_from_when_it_was_last_written_to(tus, sql):
     id = path.rpartition("/")[2]
     left = "select extract(epoch from expires_at - now())::int from _reactor_storage.multipart_uploads where id = $1"
     sql("update _reactor_storage.multipart_uploads set expires_at = now() + interval '1 hour' where id = $1", id)
-    assert tus.patch(path, 0, b"12").status_code == 204
+    told = parsedate_to_datetime(tus.patch(path, 0, b"12").headers["Upload-Expires"])
     [(seconds,)] = sql(left, id)
     assert int(seconds) > 23 * 3600
+    assert (told - datetime.now(UTC)).total_seconds() > 23 * 3600
     sql("update _reactor_storage.multipart_uploads set expires_at = now() where id = $1", id)
     assert code(tus.patch(path, 2, b"34")) == (404, "upload_not_found")
     assert tus.call("HEAD", path).status_code == 404
