@@ -98,9 +98,8 @@ class ResumableUploads:
             InvalidConcatenation: one of them is not partial, or not complete.
             PolicyDenied, ObjectExists, ObjectTooLarge, …: as for any write. The partial uploads stay.
         """
-        found = {id: self._look(caller, id) for id in ids}
+        found = {id: self._look(caller, id) for id in dict.fromkeys(ids)}
         for one in found.values():
-            self._admission.reaches(caller, one)
             if not one.partial or not one.complete:
                 problem = "has not all of its bytes yet" if one.partial else "is not partial"
                 raise InvalidConcatenation(f"the upload {one.id} {problem}", details={"upload_id": one.id})
@@ -138,12 +137,10 @@ class ResumableUploads:
         with self._leases.taken(upload) as lease:
             with self._db.begin() as tx:
                 lease.hold(tx)
-                dropped, *_ = tx.run(
-                    [
-                        *multipart_queries.end_upload(id),
-                        self._audit("multipart.abort", caller, upload.bucket, upload.key, id),
-                    ]
-                )
+                statements = multipart_queries.end_upload(id)
+                if not lease.upload.facts.done:
+                    statements.append(self._audit("multipart.abort", caller, upload.bucket, upload.key, id))
+                dropped, *_ = tx.run(statements)
         self._remains.release(texts_in(dropped))
 
     def place(self, id: str) -> tuple[str, str]:
@@ -154,7 +151,11 @@ class ResumableUploads:
         return texts_in(found)[0], texts_in(found, 1)[0]
 
     def _look(self, caller: Caller, id: str) -> ResumableUpload:
-        return self._leases.look(id, caller.org_id, caller.identity.user_id)
+        """Return an open upload of the caller, who goes on with it the way it was begun: with a credential or a signed URL."""
+        upload = self._leases.look(id, caller.org_id, caller.identity.user_id)
+        if upload.facts.signed is not caller.vouched:
+            raise no_such_upload()
+        return upload
 
     def _locators(self, ids: Sequence[str]) -> list[str]:
         (found,) = self._db.run(None, [tus_queries.locators(ids)], readonly=True)

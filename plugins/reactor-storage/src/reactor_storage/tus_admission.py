@@ -8,7 +8,6 @@ from reactor_storage.buckets import Buckets
 from reactor_storage.errors import ObjectTooLarge
 from reactor_storage.keys import is_folder_marker, object_key
 from reactor_storage.model import Bucket
-from reactor_storage.tus_leases import no_such_upload
 from reactor_storage.tus_model import Asked, ResumableUpload
 from reactor_storage.writing import Writer
 
@@ -42,8 +41,6 @@ class Admission:
 
     def reaches(self, caller: Caller, upload: ResumableUpload) -> Bucket | None:
         """Return the bucket of a user's own upload; raise where the caller may not write to it (any more)."""
-        if upload.facts.signed is not caller.vouched:
-            raise no_such_upload()
         if upload.bucket:
             return self.writable(caller, upload.bucket)
         self._demand_some_writing(caller)

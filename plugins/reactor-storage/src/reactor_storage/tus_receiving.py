@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -69,6 +70,8 @@ class Receiver:
                 f"{incoming.announced} more bytes do not fit into {total}, of which {offset} are there",
                 details={"offset": offset, "length": total},
             )
+        if digests and not incoming.announced:
+            collections.deque(checked((), digests), maxlen=0)
         if upload.facts.done:
             return upload
         with self._leases.taken(upload, offset) as lease:
@@ -80,7 +83,7 @@ class Receiver:
                 facts = self._finish(caller, lease, facts, last, spending)
             elif facts.length != lease.upload.facts.length and facts.offset == offset:
                 self._run_held(lease, self._advance(lease, facts))
-        return msgspec.structs.replace(upload, facts=facts)
+            return msgspec.structs.replace(lease.upload, facts=facts)
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 

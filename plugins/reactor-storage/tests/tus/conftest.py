@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 TUS = {"Tus-Resumable": "1.0.0"}
 BODY = "application/offset+octet-stream"
 HERE = "upload/resumable"
+KIB = 1024
 
 
 def metadata(**pairs: str | bytes) -> str:
@@ -29,6 +31,27 @@ def code(answer: Any) -> tuple[int, str]:
 
 def digest(algorithm: str, content: bytes) -> str:
     return f"{algorithm} {base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}"
+
+
+def bytes_of(size: int, salt: int = 0) -> bytes:
+    return bytes((index * 31 + (index >> 8) + salt) % 256 for index in range(4096)) * (size // 4096 + 1)
+
+
+def eventually(condition, seconds=20):
+    ends = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < ends, f"did not become true within {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+def engine_of(name):
+    from reactor_kernel.runtime.engines import GRANIAN
+
+    if name == "waitress":
+        return None
+    pytest.importorskip("granian", reason="pip install 'reactor-kernel[granian]'")
+    return GRANIAN
 
 
 class Tus:

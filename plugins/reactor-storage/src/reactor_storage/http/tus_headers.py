@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -151,7 +150,7 @@ def _ids(concat: str) -> list[str]:
         )
     ids = []
     for url in urls.split():
-        match = _UPLOAD.search(urlsplit(url).path)
+        match = _UPLOAD.search(url.partition("?")[0])
         if match is None:
             raise InvalidStorageRequest(f"Upload-Concat names {url[:120]!r}, which is no upload of this server")
         ids.append(match.group(1).lower())
