@@ -37,6 +37,21 @@ def refused(answer):
 
 
 @pytest.fixture
+def wire_of():
+    """Return a client of a kernel, in process."""
+    opened = []
+
+    def make(kernel):
+        transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+        opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
 def three(ann):
     """An object of three contents; returns the ids of its versions, oldest first."""
     ann.bucket(versioning=True)
@@ -385,3 +400,39 @@ def test_restoring_while_others_write_and_remove(live_server, sql, root):
         kept = {path.name for path in (root / "files").rglob("*") if path.is_file()}
         assert kept == {one["etag"].strip('"') for one in listed if one["etag"]}
         assert sql("select count(*) from _reactor_storage.blobs") == [(str(len(kept)),)]
+
+
+def test_durable_subscribers_are_told_in_the_transaction(kernel_factory, root, wire_of):
+    from reactor_kernel.api import KERNEL_API, Delivery, PluginInfo, Statement, Subscription, hookimpl
+    from reactor_storage.plugin import StoragePlugin
+
+    from ..conftest import SECRET, TrustingAuth
+
+    class Archive:
+        info = PluginInfo(name="archive", version="1.0.0", api=KERNEL_API, summary="listens", after=("storage",))
+
+        @hookimpl
+        def reactor_subscriptions(self):
+            for topic in ("storage.object.stored", "storage.object.removed"):
+                yield Subscription(topic, lambda event: None, Delivery.DURABLE, f"archive-{topic.rpartition('.')[2]}")
+
+    section = {"signing_secret": SECRET, "fs_base_path": "files"}
+    kernel = kernel_factory(TrustingAuth, StoragePlugin, Archive, config={"storage": section}, root=root)
+    ann = Member(wire_of(kernel))
+
+    def outbox():
+        text = "select topic, payload->>'key' from _reactor_kernel.outbox_events order by id"
+        (result,) = kernel.database.run(None, [Statement(text)])
+        return [(row[0].decode().rpartition(".")[2], row[1].decode()) for row in result.rows]
+
+    ann.bucket(versioning=True)
+    version = ann.put("docs/a", b"one")["version_id"]
+    ann.call("DELETE", "object/docs/a")
+    restore(ann, "docs/a", version)
+    body = {"bucketId": "docs", "sourceKey": "a", "destinationKey": "b"}
+    ann.call("POST", "object/copy", body=body)
+    assert outbox() == [("stored", "a"), ("removed", "a"), ("stored", "a"), ("stored", "b")]
+    # What is rolled back is not told.
+    assert ann.call("POST", "object/copy", body=body).status_code == 409
+    assert restore(ann, "docs/a", version, If_Match='"other"').status_code == 412
+    assert len(outbox()) == 4

@@ -106,18 +106,17 @@ class DeletionOperations:
                 errors.append(_error(key, "AccessDenied", "a policy refuses to remove it"))
                 continue
             marker_id = gone[key].marker_id if key in gone else None
-            marked = {} if marker_id is None else {"DeleteMarker": True, "DeleteMarkerVersionId": marker_id}
-            deleted.append({"Key": key, **marked})
+            deleted.append(_deleted(key, None, marker_id))
 
     def _version(
         self, asked: S3Request, key: str, version_id: str, deleted: list[xml.Node], errors: list[xml.Node]
     ) -> None:
         """Remove one version for good."""
-        marked: dict[str, xml.Node] = {}
+        marker_id = None
         try:
             with suppress(VersionNotFound):
                 if self._history.drop(asked.caller, asked.bucket_name, key, version_id_of(version_id)).delete_marker:
-                    marked = {"DeleteMarker": True, "DeleteMarkerVersionId": version_id}
+                    marker_id = version_id
         except S3Error as error:
             errors.append(_error(key, error.code, error.message, version_id))
         except ReactorError as error:
@@ -126,7 +125,13 @@ class DeletionOperations:
                 raise
             errors.append(_error(key, code, message, version_id))
         else:
-            deleted.append({"Key": key, "VersionId": version_id, **marked})
+            deleted.append(_deleted(key, version_id, marker_id))
+
+
+def _deleted(key: str, version_id: str | None, marker_id: str | None) -> xml.Node:
+    """Say what was deleted; `marker_id` is of the note of a deletion that was made, or was what was deleted."""
+    marked = True if marker_id is not None else None
+    return {"Key": key, "VersionId": version_id, "DeleteMarker": marked, "DeleteMarkerVersionId": marker_id}
 
 
 def _error(key: str, code: str, message: str, version_id: str | None = None) -> xml.Node:

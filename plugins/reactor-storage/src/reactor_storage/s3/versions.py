@@ -50,11 +50,7 @@ class VersionOperations:
             "Delimiter": shown(delimiter) if delimiter else None,
             "EncodingType": query.get("encoding-type"),
             "IsTruncated": bool(most) and page.key_marker is not None,
-            "Version": [
-                {**_named(one, shown(one.key)), "ETag": one.etag, "Size": one.size, "StorageClass": "STANDARD"}
-                for one in found
-                if not one.delete_marker
-            ],
+            "Version": [_content(one, shown(one.key)) for one in found if not one.delete_marker],
             "DeleteMarker": [_named(one, shown(one.key)) for one in found if one.delete_marker],
             "CommonPrefixes": [{"Prefix": shown(one)} for one in page.prefixes] if most else None,
         }
@@ -76,3 +72,9 @@ def _named(one: Version, key: str) -> dict[str, xml.Node]:
         "LastModified": one.created_at,
         "Owner": {"ID": one.owner_id or one.org_id},
     }
+
+
+def _content(one: Version, key: str) -> dict[str, xml.Node]:
+    said = _named(one, key)
+    said.update(ETag=one.etag, Size=one.size, StorageClass="STANDARD")
+    return said
