@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reactor_kernel.api import uuid7
 
@@ -357,6 +359,52 @@ def test_versions_of_a_key_ascend_though_a_clock_is_behind(ann, sql):
     listed = versions(ann, "docs/a")
     assert [listed[at]["version_id"] for at in (0, 2, 3)] == [third, second, ahead]
     assert [one["is_latest"] for one in listed] == [True, False, False, False]
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("put", "put", "delete", "restore", "drop", "drop")), st.integers(0, 9)), max_size=14
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(STEPS)
+def test_any_sequence_of_changes(ann, steps):
+    """What is listed and read is what a list of contents, newest first and None for a deletion, says."""
+    ann.call("POST", "buckets", body={"name": "docs", "versioning": True})
+    path, kept = f"docs/{uuid7()}", []
+    for number, (step, at) in enumerate(steps):
+        id, content = kept[at % len(kept)] if kept else (str(uuid7()), None)
+        if step == "put":
+            kept.insert(0, (ann.put(path, b"%d" % number)["version_id"], b"%d" % number))
+        elif step == "delete":
+            there = bool(kept) and kept[0][1] is not None
+            assert ann.call("DELETE", f"object/{path}").status_code == (204 if there else 404)
+            if there:
+                kept.insert(0, (ids(ann, path)[0], None))
+        elif step == "restore":
+            answer = restore(ann, path, id)
+            assert answer.status_code == (404 if content is None else 200)
+            if content is not None:
+                kept.insert(0, (answer.json()["version_id"], content))
+        else:
+            there = bool(kept)
+            assert ann.call("DELETE", f"object/{path}?version_id={id}").status_code == (204 if there else 404)
+            kept = [one for one in kept if one[0] != id]
+        current = ann.get(path)
+        assert (current.content if current.status_code == 200 else None) == (kept[0][1] if kept else None)
+        if kept:
+            listed = versions(ann, path)
+            assert [(one["version_id"], one["delete_marker"]) for one in listed] == [
+                (id, text is None) for id, text in kept
+            ]
+            assert [one["is_latest"] for one in listed] == [True] + [False] * (len(kept) - 1)
+        else:
+            assert ann.call("GET", f"versions/{path}").status_code == 404
+    for id, content in kept:
+        answer = ann.get(f"{path}?version_id={id}")
+        assert (answer.content if answer.status_code == 200 else None) == content
 
 
 def test_restoring_while_others_write_and_remove(live_server, sql, root):
