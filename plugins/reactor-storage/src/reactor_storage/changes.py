@@ -86,25 +86,21 @@ def remove(
     markers = [(later_than(one.version_id), one) for one in found]
     ended, noted, *_ = tx.run(
         [
-            history_queries.end(
-                bucket.org_id, bucket.name, [one.key for one in found], versioning=bucket.versioning
-            ),
+            history_queries.end(bucket.org_id, bucket.name, [one.key for one in found], versioning=bucket.versioning),
             history_queries.note_deletions(bucket.org_id, bucket.name, markers, caller.identity.user_id),
             *(_audit("object.delete", caller, bucket, one.key, details) for one in found),
         ]
-    )  # fmt: skip
+    )
     for one in found:
         announce_removed(tx, one)
     kept = set(texts_in(noted))
     return [Removed(one, id if id in kept else None) for id, one in markers], texts_in(ended)
 
 
-def drop_version(
-    tx: Tx, caller: Caller, bucket: Bucket, version: Version, details: Mapping[str, Any] | None = None
-) -> list[str]:
+def drop_version(tx: Tx, caller: Caller, bucket: Bucket, version: Version) -> list[str]:
     """Remove one version for good; return its locator. Of the latest one, what was before it takes the place."""
     place = (bucket.org_id, bucket.name, version.key)
-    told = {"version_id": version.version_id, "delete_marker": version.delete_marker, **(details or {})}
+    told = {"version_id": version.version_id, "delete_marker": version.delete_marker}
     forgotten, _ = tx.run(
         [queries.forget([version.version_id]), _audit("version.delete", caller, bucket, version.key, told)]
     )
@@ -133,9 +129,7 @@ def announce_stored(tx: Tx, stored: StoredObject, *, created: bool) -> None:
 
 def announce_removed(tx: Tx, found: StoredObject) -> None:
     """Tell that a key has no object any more, once this commits."""
-    event = events.ObjectRemoved(
-        org_id=found.org_id, bucket=found.bucket, key=found.key, version_id=found.version_id
-    )  # fmt: skip
+    event = events.ObjectRemoved(org_id=found.org_id, bucket=found.bucket, key=found.key, version_id=found.version_id)
     tx.publish(events.REMOVED, event)
 
 

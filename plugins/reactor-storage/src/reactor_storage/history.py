@@ -73,8 +73,8 @@ class History:
             raise InvalidStorageRequest("the cursor is none that a page gave")
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "read")
-        found, below = list[Version](), cursor
         object_key(key)
+        found, below = list[Version](), cursor
         while True:
             statement = history_queries.of_key(bucket.org_id, bucket.name, key, below, limit + 1)
             page = versions_in(self._db.run(None, [statement], readonly=True)[0])

@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reactor_kernel.api import uuid7
 
@@ -34,6 +36,21 @@ def restore(member, path, version_id, **headers):
 
 def refused(answer):
     return answer.status_code, answer.json()["error"]["code"]
+
+
+@pytest.fixture
+def wire_of():
+    """Return a client of a kernel, in process."""
+    opened = []
+
+    def make(kernel):
+        transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+        opened.append(httpx.Client(transport=transport, base_url="http://reactor.test"))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture
@@ -344,6 +361,52 @@ def test_versions_of_a_key_ascend_though_a_clock_is_behind(ann, sql):
     assert [one["is_latest"] for one in listed] == [True, False, False, False]
 
 
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("put", "put", "delete", "restore", "drop", "drop")), st.integers(0, 9)), max_size=14
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(STEPS)
+def test_any_sequence_of_changes(ann, steps):
+    """What is listed and read is what a list of contents, newest first and None for a deletion, says."""
+    ann.call("POST", "buckets", body={"name": "docs", "versioning": True})
+    path, kept = f"docs/{uuid7()}", []
+    for number, (step, at) in enumerate(steps):
+        id, content = kept[at % len(kept)] if kept else (str(uuid7()), None)
+        if step == "put":
+            kept.insert(0, (ann.put(path, b"%d" % number)["version_id"], b"%d" % number))
+        elif step == "delete":
+            there = bool(kept) and kept[0][1] is not None
+            assert ann.call("DELETE", f"object/{path}").status_code == (204 if there else 404)
+            if there:
+                kept.insert(0, (ids(ann, path)[0], None))
+        elif step == "restore":
+            answer = restore(ann, path, id)
+            assert answer.status_code == (404 if content is None else 200)
+            if content is not None:
+                kept.insert(0, (answer.json()["version_id"], content))
+        else:
+            there = bool(kept)
+            assert ann.call("DELETE", f"object/{path}?version_id={id}").status_code == (204 if there else 404)
+            kept = [one for one in kept if one[0] != id]
+        current = ann.get(path)
+        assert (current.content if current.status_code == 200 else None) == (kept[0][1] if kept else None)
+        if kept:
+            listed = versions(ann, path)
+            assert [(one["version_id"], one["delete_marker"]) for one in listed] == [
+                (id, text is None) for id, text in kept
+            ]
+            assert [one["is_latest"] for one in listed] == [True] + [False] * (len(kept) - 1)
+        else:
+            assert ann.call("GET", f"versions/{path}").status_code == 404
+    for id, content in kept:
+        answer = ann.get(f"{path}?version_id={id}")
+        assert (answer.content if answer.status_code == 200 else None) == content
+
+
 def test_restoring_while_others_write_and_remove(live_server, sql, root):
     """Whatever the order, each version that is listed can be read, and the counted bytes are those that are kept."""
     with httpx.Client(base_url=live_server.url, timeout=60) as wire:
@@ -385,3 +448,39 @@ def test_restoring_while_others_write_and_remove(live_server, sql, root):
         kept = {path.name for path in (root / "files").rglob("*") if path.is_file()}
         assert kept == {one["etag"].strip('"') for one in listed if one["etag"]}
         assert sql("select count(*) from _reactor_storage.blobs") == [(str(len(kept)),)]
+
+
+def test_durable_subscribers_are_told_in_the_transaction(kernel_factory, root, wire_of):
+    from reactor_kernel.api import KERNEL_API, Delivery, PluginInfo, Statement, Subscription, hookimpl
+    from reactor_storage.plugin import StoragePlugin
+
+    from ..conftest import SECRET, TrustingAuth
+
+    class Archive:
+        info = PluginInfo(name="archive", version="1.0.0", api=KERNEL_API, summary="listens", after=("storage",))
+
+        @hookimpl
+        def reactor_subscriptions(self):
+            for topic in ("storage.object.stored", "storage.object.removed"):
+                yield Subscription(topic, lambda event: None, Delivery.DURABLE, f"archive-{topic.rpartition('.')[2]}")
+
+    section = {"signing_secret": SECRET, "fs_base_path": "files"}
+    kernel = kernel_factory(TrustingAuth, StoragePlugin, Archive, config={"storage": section}, root=root)
+    ann = Member(wire_of(kernel))
+
+    def outbox():
+        text = "select topic, payload->>'key' from _reactor_kernel.outbox_events order by id"
+        (result,) = kernel.database.run(None, [Statement(text)])
+        return [(row[0].decode().rpartition(".")[2], row[1].decode()) for row in result.rows]
+
+    ann.bucket(versioning=True)
+    version = ann.put("docs/a", b"one")["version_id"]
+    ann.call("DELETE", "object/docs/a")
+    restore(ann, "docs/a", version)
+    body = {"bucketId": "docs", "sourceKey": "a", "destinationKey": "b"}
+    ann.call("POST", "object/copy", body=body)
+    assert outbox() == [("stored", "a"), ("removed", "a"), ("stored", "a"), ("stored", "b")]
+    # What is rolled back is not told.
+    assert ann.call("POST", "object/copy", body=body).status_code == 409
+    assert restore(ann, "docs/a", version, If_Match='"other"').status_code == 412
+    assert len(outbox()) == 4

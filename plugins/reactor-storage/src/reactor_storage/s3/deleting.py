@@ -106,17 +106,17 @@ class DeletionOperations:
                 errors.append(_error(key, "AccessDenied", "a policy refuses to remove it"))
                 continue
             marker_id = gone[key].marker_id if key in gone else None
-            deleted.append(_deleted(key, marker_id))
+            deleted.append(_deleted(key, None, marker_id))
 
     def _version(
         self, asked: S3Request, key: str, version_id: str, deleted: list[xml.Node], errors: list[xml.Node]
     ) -> None:
         """Remove one version for good."""
-        marked = False
+        marker_id = None
         try:
             with suppress(VersionNotFound):
-                found = self._history.drop(asked.caller, asked.bucket_name, key, version_id_of(version_id))
-                marked = found.delete_marker
+                if self._history.drop(asked.caller, asked.bucket_name, key, version_id_of(version_id)).delete_marker:
+                    marker_id = version_id
         except S3Error as error:
             errors.append(_error(key, error.code, error.message, version_id))
         except ReactorError as error:
@@ -125,12 +125,13 @@ class DeletionOperations:
                 raise
             errors.append(_error(key, code, message, version_id))
         else:
-            deleted.append(_deleted(key, version_id if marked else None, version_id))
+            deleted.append(_deleted(key, version_id, marker_id))
 
 
-def _deleted(key: str, marker_id: str | None, version_id: str | None = None) -> xml.Node:
-    marker = None if marker_id is None else True
-    return {"Key": key, "VersionId": version_id, "DeleteMarker": marker, "DeleteMarkerVersionId": marker_id}
+def _deleted(key: str, version_id: str | None, marker_id: str | None) -> xml.Node:
+    """Say what was deleted; `marker_id` is of the note of a deletion that was made, or was what was deleted."""
+    marked = True if marker_id is not None else None
+    return {"Key": key, "VersionId": version_id, "DeleteMarker": marked, "DeleteMarkerVersionId": marker_id}
 
 
 def _error(key: str, code: str, message: str, version_id: str | None = None) -> xml.Node:

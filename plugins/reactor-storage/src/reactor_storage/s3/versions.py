@@ -50,11 +50,7 @@ class VersionOperations:
             "Delimiter": shown(delimiter) if delimiter else None,
             "EncodingType": query.get("encoding-type"),
             "IsTruncated": bool(most) and page.key_marker is not None,
-            "Version": [
-                _named(one, shown(one.key), ETag=one.etag, Size=one.size, StorageClass="STANDARD")
-                for one in found
-                if not one.delete_marker
-            ],
+            "Version": [_content(one, shown(one.key)) for one in found if not one.delete_marker],
             "DeleteMarker": [_named(one, shown(one.key)) for one in found if one.delete_marker],
             "CommonPrefixes": [{"Prefix": shown(one)} for one in page.prefixes] if most else None,
         }
@@ -68,12 +64,17 @@ def version_id_of(text: str) -> str:
     return text
 
 
-def _named(one: Version, key: str, **more: xml.Node) -> xml.Node:
+def _named(one: Version, key: str) -> dict[str, xml.Node]:
     return {
         "Key": key,
         "VersionId": one.version_id,
         "IsLatest": one.is_latest,
         "LastModified": one.created_at,
         "Owner": {"ID": one.owner_id or one.org_id},
-        **more,
     }
+
+
+def _content(one: Version, key: str) -> dict[str, xml.Node]:
+    said = _named(one, key)
+    said.update(ETag=one.etag, Size=one.size, StorageClass="STANDARD")
+    return said
