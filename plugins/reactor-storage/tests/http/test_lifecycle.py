@@ -72,7 +72,7 @@ def test_rules_are_kept_as_they_were_sent(ann):
         ({"expire_days": 1, "noncurrent_days": -1}, "lifecycle rule 1 has days that are not from 1 to 36500"),
         ({"expire_days": 36501}, "lifecycle rule 1 has days that are not from 1 to 36500"),
         ({"prefix": "x" * 1025, "expire_days": 1}, "lifecycle rule 1 has a prefix of more than 1024 bytes"),
-        ({"prefix": "a\u0000", "expire_days": 1}, "lifecycle rule 1 has a prefix with which no key can begin"),
+        ({"prefix": "a\u0007", "expire_days": 1}, "lifecycle rule 1 has a prefix with which no key can begin"),
         ({"prefix": "/a", "expire_days": 1}, "lifecycle rule 1 has a prefix with which no key can begin"),
         ({"expire_days": 1.5}, "the body cannot be used: Expected `int | null`, got `float` - at `$.lifecycle[0].expire_days`"),
         ({"expire_days": True}, "the body cannot be used: Expected `int | null`, got `bool` - at `$.lifecycle[0].expire_days`"),

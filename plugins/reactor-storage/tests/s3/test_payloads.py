@@ -165,7 +165,7 @@ def test_a_document_is_checked_too(s3):
     assert refused(s3.call("POST", "docs?delete", body, x_amz_checksum_crc32=crc32(b"other"))) == (400, "BadDigest")
     assert s3.call("GET", "docs/a").status_code == 200
     version = b"<Delete><Object><Key>a</Key><VersionId>1</VersionId></Object></Delete>"
-    assert "<Code>NotImplemented</Code>" in s3.call("POST", "docs?delete", version).text
+    assert "<Code>InvalidArgument</Code>" in s3.call("POST", "docs?delete", version).text
     assert s3.call("POST", "docs?delete", body).status_code == 200
     assert refused(s3.call("GET", "docs/a")) == (404, "NoSuchKey")
 
@@ -200,7 +200,7 @@ BAD_REQUESTS = [
     ("GET", "docs?acl", 501, "NotImplemented"),
     ("PUT", "docs?policy", 501, "NotImplemented"),
     ("GET", "docs/a?acl", 501, "NotImplemented"),
-    ("DELETE", "docs?lifecycle", 501, "NotImplemented"),
+    ("DELETE", "docs?cors", 501, "NotImplemented"),
     ("POST", "docs", 405, "MethodNotAllowed"),
     ("POST", "docs/a", 405, "MethodNotAllowed"),
     ("PUT", "", 405, "MethodNotAllowed"),
@@ -209,8 +209,8 @@ BAD_REQUESTS = [
     ("PUT", "docs/a?partNumber=10001&uploadId=x", 400, "InvalidArgument"),
     ("PUT", "docs/a?partNumber=1&uploadId=x", 404, "NoSuchUpload"),
     ("POST", "docs/a?uploadId=x", 404, "NoSuchUpload"),
-    ("GET", "docs/a?versionId=x", 404, "NoSuchVersion"),
-    ("DELETE", "docs/a?versionId=x", 501, "NotImplemented"),
+    ("GET", "docs/a?versionId=x", 400, "InvalidArgument"),
+    ("DELETE", "docs/a?versionId=x", 400, "InvalidArgument"),
     ("GET", "docs/a?partNumber=2", 400, "InvalidPart"),
 ]
 
