@@ -178,6 +178,7 @@ class StoragePlugin:
         probes = self._assembled(ctx).probes
         yield Probe("storage: backend", probes.content)
         yield Probe("storage: policies", probes.policies)
+        yield Probe("storage: pictures", probes.pictures)
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:

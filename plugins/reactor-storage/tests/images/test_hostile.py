@@ -356,3 +356,27 @@ def test_the_processes_end_when_they_are_idle(renderers):
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     pool.close()
     assert renderers() == []
+
+
+def pictures(kernel):
+    """Return what doctor says of rendering."""
+    return kernel.doctor().capabilities(["storage"])["storage"]["details"]["storage: pictures"]
+
+
+def test_doctor_renders_in_every_format(kernel, renders):
+    assert pictures(kernel) == {"status": "ok", "message": "a picture was rendered in every format"}
+    assert renders() == 5
+
+
+def test_doctor_says_that_nothing_can_be_rendered(kernel, ann, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert pictures(kernel) == {
+        "status": "warn",
+        "message": "pictures cannot be rendered: the rendering process does not start",
+    }
+    assert "it ended with status 1; this shows why: env PYTHONPATH=" in caplog.text
+    ann.bucket("pics")
+    ann.put("pics/a", SMALL["PNG"])
+    answer = ann.call("GET", "render/image/authenticated/pics/a?width=10")
+    assert refusal(answer) == (500, "internal_error", "the rendering process does not start")
+    assert "/bin/false" not in answer.text
