@@ -140,4 +140,4 @@ class Assembly:
         """What doctor and `/health` look at."""
         from reactor_storage.probes import StorageProbes
 
-        return StorageProbes(self.ctx.db, self.backend, self.renditions)
+        return StorageProbes(self.ctx.db, self.backend)

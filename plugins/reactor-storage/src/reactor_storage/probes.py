@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from reactor_kernel.api import Database, ProbeResult, ReactorError, Readiness, Statement
 from reactor_storage.backends.contract import Backend, BackendFailed
-from reactor_storage.images.renditions import Renditions
 
 _UNPOLICED = """
 select count(*) filter (where storage.unpoliced('storage.objects', c)), count(*)
@@ -13,12 +12,11 @@ from unnest('{r,a,w,d}'::"char"[]) c
 
 
 class StorageProbes:
-    """Looks at the backend, the tables and the renderer through the same doors as requests."""
+    """Looks at the backend and the tables through the same doors as requests."""
 
-    def __init__(self, db: Database, backend: Backend, renditions: Renditions) -> None:
+    def __init__(self, db: Database, backend: Backend) -> None:
         self._db = db
         self._backend = backend
-        self._renditions = renditions
 
     def content(self) -> ProbeResult:
         """Write, read and remove a content of its own."""
@@ -34,14 +32,6 @@ class StorageProbes:
         unpoliced, commands = (int(value or 0) for value in result.rows[0])
         message = f"policies decide on {commands - unpoliced} of {commands} commands, permissions alone on the rest"
         return ProbeResult(Readiness.OK, message, {"unpoliced": unpoliced})
-
-    def pictures(self) -> ProbeResult:
-        """Render a picture in every format."""
-        try:
-            self._renditions.check()
-        except ReactorError as error:
-            return ProbeResult(Readiness.WARN, f"pictures cannot be rendered: {error.message}")
-        return ProbeResult(Readiness.OK, "a picture was rendered in every format")
 
     def unready(self) -> str | None:
         """Return why objects cannot be served, None when they can. One cheap statement."""

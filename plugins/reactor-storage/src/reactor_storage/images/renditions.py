@@ -13,7 +13,7 @@ from typing import get_args
 
 import msgspec
 
-from reactor_kernel.api import Database, DatabaseFault, RawResult
+from reactor_kernel.api import Database, DatabaseFault, ProbeResult, RawResult, ReactorError, Readiness
 from reactor_storage import queries as contents
 from reactor_storage.backends.contract import Backend, BlobMissing
 from reactor_storage.errors import ImagesBusy, ImageTooLarge
@@ -113,11 +113,15 @@ class Renditions:
         self._remains.release(locators)
         return len(locators)
 
-    def check(self) -> None:
-        """Render a picture in each format. Raises InternalError, ImageNotSupported."""
-        for target in get_args(Target):
-            order = Transform(1, 1, format=target).order(max_pixels=1, seconds=self._limits.seconds)
-            self._renderers.render(order, len(_DOT), lambda: [_DOT])
+    def probe(self) -> ProbeResult:
+        """Render a picture in every format, for doctor."""
+        try:
+            for target in get_args(Target):
+                order = Transform(1, 1, format=target).order(max_pixels=1, seconds=self._limits.seconds)
+                self._renderers.render(order, len(_DOT), lambda: [_DOT])
+        except ReactorError as error:
+            return ProbeResult(Readiness.WARN, f"pictures cannot be rendered: {error.message}")
+        return ProbeResult(Readiness.OK, "a picture was rendered in every format")
 
     def close(self) -> None:
         """End the rendering processes."""
