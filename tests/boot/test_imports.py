@@ -27,6 +27,7 @@ TOOLS_ONLY = {
     "alembic.autogenerate",
     "pyotp",
     "webauthn",
+    "PIL",
 }
 HEAVY = {
     "falcon",

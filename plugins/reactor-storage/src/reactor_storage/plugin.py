@@ -211,10 +211,12 @@ class StoragePlugin:
 
     @hookimpl
     def reactor_probes(self, ctx: PluginContext) -> Iterable[Probe]:
-        """Look at the backend and at who decides."""
-        probes = self._assembled(ctx).probes
+        """Look at the backend, at who decides and at the renderer."""
+        parts = self._assembled(ctx)
+        probes = parts.probes
         yield Probe("storage: backend", probes.content)
         yield Probe("storage: policies", probes.policies)
+        yield Probe("storage: pictures", parts.renditions.probe)
 
     @hookimpl
     def reactor_health(self, ctx: PluginContext) -> Iterable[HealthCheck]:

@@ -92,6 +92,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs(render, renders, bomb):
     assert len(BOMBS[bomb]) < 200_000
+    assert BOMBS[bomb] not in SMALL.values()
     answer = render(BOMBS[bomb], width=10)
     assert answer.status_code in (413, 415), answer.text
     if "AVIF" not in bomb:
@@ -100,10 +101,9 @@ def test_bombs(render, renders, bomb):
     assert render(SMALL["PNG"], width=10).status_code == 200
 
 
-def test_of_thousands_of_frames_one_is_decoded(render):
-    began = time.monotonic()
-    assert opened(render(MANY_FRAMES, width=4)).size == (4, 4)
-    assert time.monotonic() - began < 10
+def test_of_thousands_of_frames_one_is_shown(render):
+    image = opened(render(MANY_FRAMES, width=4))
+    assert (image.size, image.n_frames) == ((4, 4), 1)
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ class TestSlowly:
     """A picture that takes seconds to render."""
 
     @pytest.fixture
-    def kernel(self, boot):
-        return boot(image_requests=2, image_workers=1, image_timeout_secs=1)
+    def kernel(self, boot, request):
+        return boot(image_requests=2, image_workers=1, image_timeout_secs=getattr(request, "param", 1))
 
     @pytest.fixture
     def slow(self, ann):
@@ -285,6 +285,7 @@ class TestSlowly:
         os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
         assert slow.call("GET", "render/image/authenticated/pics/quick?width=11").status_code == 200
 
+    @pytest.mark.parametrize("kernel", [60], indirect=True)
     def test_the_others_are_served_meanwhile(self, slow):
         with ThreadPoolExecutor(2) as threads:
             # One is rendered, one waits; together they are all that may.
@@ -296,7 +297,7 @@ class TestSlowly:
             assert slow.get("pics/quick").content == SMALL["PNG"]
             assert slow.call("GET", "render/image/authenticated/pics/quick?width=10").status_code == 200
             assert not any(one.done() for one in asked)
-            assert {one.result().status_code for one in asked} <= {413, 503}
+            assert [one.result().status_code for one in asked] == [200, 200]
         assert slow.call("GET", "render/image/authenticated/pics/quick?width=12").status_code == 200
 
 
@@ -356,3 +357,27 @@ def test_the_processes_end_when_they_are_idle(renderers):
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     pool.close()
     assert renderers() == []
+
+
+def pictures(kernel):
+    """Return what doctor says of rendering."""
+    return kernel.doctor().capabilities(["storage"])["storage"]["details"]["storage: pictures"]
+
+
+def test_doctor_renders_in_every_format(kernel, renders):
+    assert pictures(kernel) == {"status": "ok", "message": "a picture was rendered in every format"}
+    assert renders() == 5
+
+
+def test_doctor_says_that_nothing_can_be_rendered(kernel, ann, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert pictures(kernel) == {
+        "status": "warn",
+        "message": "pictures cannot be rendered: the rendering process does not start",
+    }
+    assert "it ended with status 1; this shows why: env PYTHONPATH=" in caplog.text
+    ann.bucket("pics")
+    ann.put("pics/a", SMALL["PNG"])
+    answer = ann.call("GET", "render/image/authenticated/pics/a?width=10")
+    assert refusal(answer) == (500, "internal_error", "the rendering process does not start")
+    assert "/bin/false" not in answer.text

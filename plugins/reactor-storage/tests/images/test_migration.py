@@ -11,7 +11,7 @@ def test_down_and_up_again(kernel, ann, files, sql):
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
 
-    migration = import_module("reactor_storage.migrations.storage_0004_renditions")
+    migration = import_module("reactor_storage.migrations.storage_0003_renditions")
     ann.bucket()
     ann.put("docs/a", encoded(quarters((80, 40)), "JPEG"))
     path = "render/image/authenticated/docs/a?width=20"

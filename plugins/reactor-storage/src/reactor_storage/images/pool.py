@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -103,10 +104,17 @@ class Renderers:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return _Process(self._memory, self._idle_seconds)
+                return self._begin()
             if process.alive:
                 return process
             process.end()
+
+    def _begin(self) -> _Process:
+        try:
+            return _Process(self._memory, self._idle_seconds)
+        except _NotBegun as error:
+            self._log.error("a rendering process does not start; %s", error)
+            raise InternalError("the rendering process does not start", hint="The server's log says why.") from error
 
     def _give_back(self, process: _Process) -> None:
         with self._lock:
@@ -120,6 +128,10 @@ class Renderers:
             return ImageTooLarge(f"the object takes longer to render than {order.seconds:g} seconds")
         self._log.warning("a rendering process ended with status %d; another one takes its place", status)
         return ImageNotSupported("the object cannot be decoded: it made the decoder fail")
+
+
+class _NotBegun(Exception):
+    """A process ended before it was ready; says with which status, and how to see why."""
 
 
 class _Process:
@@ -137,10 +149,8 @@ class _Process:
         try:
             receive(self._answers)
         except Ended:
-            raise InternalError(
-                f"the rendering process does not start: it ended with status {self.end()}",
-                hint=f"This shows why: {' '.join(command)}",
-            ) from None
+            shown = shlex.join([f"PYTHONPATH={environment['PYTHONPATH']}", *command])
+            raise _NotBegun(f"it ended with status {self.end()}; this shows why: env {shown}") from None
         except BaseException:
             self.end()
             raise

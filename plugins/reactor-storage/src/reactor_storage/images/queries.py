@@ -62,12 +62,16 @@ def of_source(source: str) -> Statement:
 def evict(max_bytes: int, days: int, most: int) -> Statement:
     """Forget up to `most` renditions that were not used for long, or that the others leave no room for; returns their locators."""
     return Statement(
-        """delete from _reactor_storage.renditions where (source, transform) in (
-            select source, transform from (
-              select source, transform, used_at, sum(size) over (order by used_at desc, source, transform) as upto
-              from _reactor_storage.renditions) r
-            where upto > $1 or used_at < now() - make_interval(days => $2) order by used_at limit $3)
-          returning locator""",
+        """with listed as (
+            select source, transform, used_at, sum(size) over (order by used_at desc, source, transform) as upto
+            from _reactor_storage.renditions),
+          chosen as (
+            select r.source, r.transform from _reactor_storage.renditions r join listed using (source, transform)
+            where upto > $1 or listed.used_at < now() - make_interval(days => $2)
+            -- Whoever removes the source of one holds it, and removes it.
+            order by listed.used_at limit $3 for update of r skip locked)
+          delete from _reactor_storage.renditions r using chosen
+          where r.source = chosen.source and r.transform = chosen.transform returning r.locator""",
         (str(max_bytes), str(days), str(most)),
         as_owner=True,
     )

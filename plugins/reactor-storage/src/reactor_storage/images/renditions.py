@@ -6,12 +6,14 @@ locator of that source, so it shows nobody what its source does not. It goes whe
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 
-from reactor_kernel.api import Database, DatabaseFault, RawResult
+from reactor_kernel.api import Database, DatabaseFault, ProbeResult, RawResult, ReactorError, Readiness
 from reactor_storage import queries as contents
 from reactor_storage.backends.contract import Backend, BlobMissing
 from reactor_storage.errors import ImagesBusy, ImageTooLarge
@@ -19,6 +21,7 @@ from reactor_storage.images import queries
 from reactor_storage.images.flights import Flights
 from reactor_storage.images.pool import Renderers
 from reactor_storage.images.transform import Transform
+from reactor_storage.images.wire import Target
 from reactor_storage.model import StoredObject
 from reactor_storage.reading import not_found
 from reactor_storage.remains import Remains
@@ -29,6 +32,10 @@ _LOOKS = 3
 # How often one that was made makes room for the next, and how much then: more goes than comes.
 _EVICT_EVERY, _EVICTED = 16, 64
 _SWEPT = 1000
+# A GIF of one pixel.
+_DOT = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -68,7 +75,7 @@ class Renditions:
         # Each request that waits holds a thread of the server; the others are for everything else.
         self._places = threading.BoundedSemaphore(limits.requests)
         self._flights: Flights[_Kept] = Flights()
-        self._made = 0
+        self._made = itertools.count(1)
 
     def of(self, find: Callable[[], StoredObject], transform: Transform, *, lost: str | None = None) -> StoredObject:
         """Return what `transform` makes of the object that `find` returns, as an object with its bytes, type and ETag.
@@ -106,6 +113,16 @@ class Renditions:
         self._remains.release(locators)
         return len(locators)
 
+    def probe(self) -> ProbeResult:
+        """Render a picture in every format, for doctor."""
+        try:
+            for target in get_args(Target):
+                order = Transform(1, 1, format=target).order(max_pixels=1, seconds=self._limits.seconds)
+                self._renderers.render(order, len(_DOT), lambda: [_DOT])
+        except ReactorError as error:
+            return ProbeResult(Readiness.WARN, f"pictures cannot be rendered: {error.message}")
+        return ProbeResult(Readiness.OK, "a picture was rendered in every format")
+
     def close(self) -> None:
         """End the rendering processes."""
         self._renderers.close()
@@ -140,8 +157,7 @@ class Renditions:
         order = transform.order(max_pixels=limits.pixels, seconds=limits.seconds)
         picture, content_type = self._renderers.render(order, source.size, lambda: self._backend.read(source.locator))
         kept = self._keep(source.locator, transform.text(), picture, content_type)
-        self._made += 1
-        if self._made % _EVICT_EVERY == 0:
+        if next(self._made) % _EVICT_EVERY == 0:
             self.evict(_EVICTED)
         return kept
 
