@@ -27,6 +27,8 @@ TOOLS_ONLY = {
     "alembic.autogenerate",
     "pyotp",
     "webauthn",
+    "boto3",
+    "botocore",
 }
 HEAVY = {
     "falcon",
