@@ -116,7 +116,7 @@ class ContentChecks(Subject):
         assert everything(backend) == before
 
     def test_beyond_the_limit_nothing_more_is_asked_for(self, backend: Backend) -> None:
-        asked = []
+        asked: list[None] = []
 
         def endless() -> Iterator[bytes]:
             while True:
