@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import nox
@@ -19,7 +19,8 @@ TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist",
 # Clients made by others that a plugin must serve unchanged, and what checks the types generated for one of them.
 CLIENTS = {
     "reactor-data": ["postgrest", "mypy"],
-    "reactor-storage": ["storage3", "boto3", "awscrt", "awscli", "granian"],
+    # moto's server, with what it needs for S3 alone, is the S3 of the backend s3.
+    "reactor-storage": ["storage3", "boto3", "awscrt", "awscli", "granian", "moto[s3]", "flask", "flask-cors"],
 }
 # Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
 WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
@@ -70,9 +71,9 @@ def install(session: nox.Session, *folders: Path, extras: str = "", clients: Ite
     )
 
 
-def pytest(session: nox.Session, *paths: str, spread: bool = True) -> None:
+def pytest(session: nox.Session, *paths: str, spread: bool = True, env: Mapping[str, str] | None = None) -> None:
     """Run pytest with a bound on each test, so that a hang is a failure and not a lost run."""
-    session.run(*PYTEST, *(SPREAD if spread else []), *paths, *session.posargs)
+    session.run(*PYTEST, *(SPREAD if spread else []), *paths, *session.posargs, env=env)
 
 
 @nox.session
@@ -109,6 +110,10 @@ def plugin(session: nox.Session, name: str) -> None:
     ]
     install(session, *folders, clients=[name])
     pytest(session, f"plugins/{name}/tests")
+    if name == "reactor-storage":
+        # What holds on the local disk holds on S3: the same tests, with the contents there.
+        elsewhere = [f"plugins/{name}/tests/{folder}" for folder in ("http", "s3", "clients")]
+        pytest(session, *elsewhere, env={"REACTOR_TEST_STORAGE": "s3"})
 
 
 @nox.session

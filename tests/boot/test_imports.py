@@ -28,6 +28,8 @@ TOOLS_ONLY = {
     "pyotp",
     "webauthn",
     "PIL",
+    "boto3",
+    "botocore",
 }
 HEAVY = {
     "falcon",

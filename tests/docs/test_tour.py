@@ -34,7 +34,7 @@ def test_the_tour_of_the_readme_works_as_printed(start_server: Callable[..., Any
 
 def test_the_example_configuration_of_the_guide_binds_without_a_problem(reactor_tool: Any) -> None:
     guide = (ROOT / "docs" / "user-guide.md").read_text()
-    [example] = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    [example] = re.findall(r"```toml\n(\[project\]\n.*?)```", guide, re.DOTALL)
     made = reactor_tool.run("init", "--yes")
     assert made.returncode == 0, made.stderr
     config = reactor_tool.directory / "Reactor.toml"

@@ -25,7 +25,7 @@ from reactor_kernel.api import (
     ServiceProvider,
     hookimpl,
 )
-from reactor_kernel.errors import BootError
+from reactor_kernel.errors import BootError, Fault
 from reactor_kernel.kernel import Kernel, Stage
 from reactor_kernel.plugins.discovery import State
 from reactor_kernel.testing import ADMIN_TOKEN, KernelFactory, raw_config
@@ -251,6 +251,17 @@ def test_a_plugin_that_raises_while_booting_is_named_with_its_hook(kernel_factor
     assert str(caught.value) == (
         f"plugin error: thing 1.2: {hook} raised LookupError: out of luck\n  fix: report it to the author of {__name__}"
     )
+
+
+def test_what_a_plugin_itself_says_is_wrong_is_told_once_in_its_words(kernel_factory: KernelFactory) -> None:
+    def refuse(self: Any) -> Iterable[Any]:
+        raise BootError([Fault("config", "the shelf is full", subject="thing.shelf", fix="empty it", exit_code=2)])
+
+    hooks = {"reactor_resources": hookimpl(refuse), "reactor_probes": hookimpl(refuse)}
+    with pytest.raises(BootError) as caught:
+        kernel_factory(plugin("thing", **hooks), until=Stage.COLLECTED)
+    assert str(caught.value) == "config error: thing 1.2: thing.shelf: the shelf is full\n  fix: empty it"
+    assert caught.value.exit_code == 2
 
 
 # -- two owners -------------------------------------------------------------------------------------------------------

@@ -216,18 +216,12 @@ def files(kernel: Any, root: Path, stored_on: str, request: Any) -> Callable[[],
     def on_disk() -> list[str]:
         return sorted(str(path.relative_to(root / "files")) for path in (root / "files").rglob("*") if path.is_file())
 
-    def in_bucket() -> list[str]:
-        client, place = s3.client, {"Bucket": settings["s3_bucket"]}
-        objects = [one["Key"] for one in client.list_objects_v2(**place).get("Contents", ())]
-        uploads = [f"upload of {one['Key']}" for one in client.list_multipart_uploads(**place).get("Uploads", ())]
-        return sorted(objects + uploads)
-
     if stored_on == "fs":
         return on_disk
     if stored_on == "memory":
         pytest.skip("nobody can look into this backend from outside")
-    s3, settings = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_settings")
-    return in_bucket
+    server, settings = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_settings")
+    return lambda: server.listed(settings["s3_bucket"])
 
 
 @pytest.fixture

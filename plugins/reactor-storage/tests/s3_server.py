@@ -62,3 +62,9 @@ class S3Server:
         name = f"reactor-{uuid.uuid4()}"
         self.client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
+
+    def listed(self, bucket: str) -> list[str]:
+        """Return the keys of a bucket's objects, and `upload of {key}` for each that is under way."""
+        objects = [one["Key"] for one in self.client.list_objects_v2(Bucket=bucket).get("Contents", ())]
+        uploads = self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
+        return sorted(objects + [f"upload of {one['Key']}" for one in uploads])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pluggy
 
 from reactor_kernel.contributions.security import Allow, Deny
-from reactor_kernel.errors import Fault
+from reactor_kernel.errors import BootError, Fault
 from reactor_kernel.hookspecs import ALL_SPECS, PROJECT, HookKind, kind_of
 from reactor_kernel.plugins.context import PluginContext
 from reactor_kernel.plugins.discovery import LoadedPlugin, State
@@ -116,7 +117,8 @@ class HookCaller:
     def collect(self, hook: str, expected: tuple[type, ...], on_fault: OnFault) -> Iterator[tuple[LoadedPlugin, Any]]:
         """Call a collect hook plugin by plugin in boot order and yield (plugin, contribution).
 
-        A plugin that raises, or yields something else than `expected`, is reported to `on_fault` and yields nothing.
+        A plugin that raises, or yields something else than `expected`, is reported to `on_fault` and yields nothing; the faults
+        of a BootError are reported as they are.
         """
         for plugin in list(self.plugins):
             implementation = self._implementation(plugin, hook)
@@ -125,6 +127,11 @@ class HookCaller:
             started = time.perf_counter()
             try:
                 answers = list(implementation() or ())
+            except BootError as stopped:
+                # The plugin knows what is wrong and how to mend it; several hooks may stumble over the same.
+                for fault in stopped.faults:
+                    on_fault(plugin, replace(fault, plugin=plugin.name, version=plugin.version))
+                continue
             except Exception as exc:  # noqa: BLE001 - attributed to the plugin
                 on_fault(plugin, _raised(plugin, hook, exc))
                 continue

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
-_ENDPOINT = re.compile(r"https?://[^/@?#\s]+/?\Z")
-_PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?\Z")
+_ENDPOINT = re.compile(r"https?://[^/@?#\s]+(/[^@?#\s]*)?\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ class StorageProbes:
             self._db.run(None, [Statement("select 1 from storage.buckets limit 1")], readonly=True)
         except ReactorError as error:
             return error.message
-        return self._look() if self._clock.monotonic() >= self._looks_again else self._ill
+        ill = self._look() if self._clock.monotonic() >= self._looks_again else self._ill
+        # Anybody may ask; the reason names hosts and buckets.
+        return None if ill is None else f"contents cannot be kept or read on {self._backend.name}; see reactor doctor"
 
     def _look(self) -> str | None:
         """Check the backend, one caller at a time; return what is wrong with it."""

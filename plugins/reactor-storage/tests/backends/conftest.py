@@ -21,13 +21,4 @@ def proxy(s3_server: Any) -> Iterator[FaultProxy]:
 @pytest.fixture
 def in_bucket(s3_server: Any, s3_settings: dict[str, Any]) -> Callable[[], list[str]]:
     """List objects and open uploads, past the proxy."""
-
-    def listed() -> list[str]:
-        place = {"Bucket": s3_settings["s3_bucket"]}
-        objects = [one["Key"] for one in s3_server.client.list_objects_v2(**place).get("Contents", ())]
-        uploads = [
-            f"upload of {one['Key']}" for one in s3_server.client.list_multipart_uploads(**place).get("Uploads", ())
-        ]
-        return sorted(objects + uploads)
-
-    return listed
+    return lambda: s3_server.listed(s3_settings["s3_bucket"])

@@ -23,6 +23,7 @@ class FaultProxy:
         self._open: set[socket.socket] = set()
         self._cuts: list[tuple[str, int]] = []
         self._lost: list[bytes] = []
+        self._spoiled: int | None = None
         self.down = self.silent = self._then_down = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -31,6 +32,12 @@ class FaultProxy:
         with self._lock:
             self._cuts = [(direction, after)] * times
             self._then_down = then_down
+        self._break_all()
+
+    def spoil(self, after: int) -> None:
+        """Change one byte behind the first ones that the next connection carries up."""
+        with self._lock:
+            self._spoiled = after
         self._break_all()
 
     def lose_answer_to(self, beginning: bytes) -> None:
@@ -91,7 +98,7 @@ class FaultProxy:
                 carried += len(piece)
                 if self._cuts_now(direction, carried):
                     break
-                target.sendall(piece)
+                target.sendall(self._spoil(piece, carried) if direction == "up" else piece)
         _end(source)
         _end(target)
         with self._lock:
@@ -103,6 +110,13 @@ class FaultProxy:
             if found is not None:
                 self._lost.remove(found)
             return found is not None
+
+    def _spoil(self, piece: bytes, carried: int) -> bytes:
+        with self._lock:
+            if self._spoiled is None or carried <= self._spoiled:
+                return piece
+            self._spoiled = None
+            return piece[:-1] + bytes([piece[-1] ^ 1])
 
     def _cuts_now(self, direction: str, carried: int) -> bool:
         with self._lock:

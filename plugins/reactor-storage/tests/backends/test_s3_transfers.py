@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -125,6 +128,46 @@ def test_a_reader_that_goes_away_gives_its_connection_back(backend):
         next(pieces)
         pieces.close()
     assert b"".join(backend.read(locator)) == LONG
+
+
+DYING = """
+import json, logging, sys, time
+from reactor_storage.backends.s3 import S3Backend
+
+def pieces():
+    yield bytes(9 * 1024 * 1024)
+    if sys.argv[2] == "while it uploads":
+        print("now", flush=True)
+        time.sleep(60)
+
+backend = S3Backend(log=logging.getLogger(), **json.loads(sys.argv[1]))
+backend.stage(pieces(), limit=1 << 30)
+print("now", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("moment", ["while it uploads", "before it keeps"])
+def test_what_a_killed_process_leaves_is_found_by_another(s3_backend, s3_settings, in_bucket, moment):
+    settings = {
+        "bucket": s3_settings["s3_bucket"],
+        "region": s3_settings["s3_region"],
+        "endpoint": s3_settings["s3_endpoint"],
+        "prefix": "project/",
+        "timeout": 20,
+    }
+    process = subprocess.Popen([sys.executable, "-c", DYING, json.dumps(settings), moment], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"now\n"
+    process.kill()
+    process.communicate(timeout=10)
+    assert len(in_bucket()) == 1
+    backend, later = s3_backend(), datetime.now(UTC) + timedelta(hours=1)
+    listed = list(backend.kept(before=later))
+    assert (backend.sweep_staged(before=later), len(listed)) == ((1, 0) if moment == "while it uploads" else (0, 1))
+    for locator in listed:
+        backend.remove(locator)
+    assert in_bucket() == []
 
 
 def test_only_old_uploads_of_this_deployment_are_swept(s3_backend, s3_server, s3_settings, in_bucket):

@@ -170,7 +170,7 @@ def test_listings(s3):
     assert s3.list_objects_v2(Bucket="docs")["KeyCount"] == 12
 
 
-def test_uploads_in_parts(s3, sql):
+def test_uploads_in_parts(s3, sql, stored_on):
     s3.create_bucket(Bucket="docs")
     content = os.urandom(12 * MIB + 17)
     s3.upload_fileobj(io.BytesIO(content), "docs", "large.bin", ExtraArgs={"Metadata": {"a": "b"}},
@@ -218,7 +218,8 @@ def test_uploads_in_parts(s3, sql):
     s3.abort_multipart_upload(**place)
     assert refusal(s3.list_parts, **place) == (404, "NoSuchUpload")
     assert sql("select count(*) from _reactor_storage.multipart_uploads") == [("0",)]
-    assert sql("select count(*) from _reactor_storage.blobs") == [("2",)]
+    # The backend fs keeps large.bin and copied.bin once.
+    assert sql("select count(*) from _reactor_storage.blobs") == [("2" if stored_on == "fs" else "3",)]
 
 
 def test_presigned_urls(live_server, ann):

@@ -29,9 +29,11 @@ ATTEMPTS = 3
 # Each request in flight and each content being read holds one.
 CONNECTIONS = 100
 
-_BUSY = frozenset(
-    ("InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
-     "Throttling", "ThrottlingException", "TooManyRequests", "TooManyRequestsException")
+# What may pass: the server is busy, or bytes arrived other than they were sent.
+_PASSING = frozenset(
+    ("BadDigest", "IncompleteBody", "InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException",
+     "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests", "TooManyRequestsException",
+     "XAmzContentSHA256Mismatch")
 )  # fmt: skip
 _ADVICE: Mapping[str, str] = {
     "AccessDenied": "allow s3:PutObject, s3:GetObject, s3:DeleteObject, s3:ListBucket, s3:ListBucketMultipartUploads and "
@@ -106,6 +108,6 @@ class Speech:
         code = code_of(error)
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = f"{self._host} refuses to {doing} in the bucket {self._bucket!r}: {code} ({status})"
-        if status >= 500 or status == 429 or code in _BUSY:
+        if status >= 500 or status == 429 or code in _PASSING:
             return BackendUnavailable(said)
         return BackendFailed(f"{said}; {_ADVICE[code]}" if code in _ADVICE else said)

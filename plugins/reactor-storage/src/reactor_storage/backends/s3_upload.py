@@ -78,7 +78,7 @@ class ObjectUpload:
     def _send(self) -> None:
         with self._speech.about("write a part of a content"):
             if self._id is None:
-                begun = self._client.create_multipart_upload(**self._place, ContentType="application/octet-stream")
+                begun = self._client.create_multipart_upload(**self._place)
                 self._id = begun["UploadId"]
             number = len(self._sent) + 1
             answer = self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, **self._part.body())
