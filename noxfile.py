@@ -110,15 +110,11 @@ def plugin(session: nox.Session, name: str) -> None:
     ]
     install(session, *folders, clients=[name])
     pytest(session, f"plugins/{name}/tests")
-    if name == "reactor-storage":
-        # What holds on the local disk holds on S3: the same tests, with the contents there.
-        elsewhere = [f"plugins/{name}/tests/{folder}" for folder in ("http", "s3", "clients")]
-        pytest(session, *elsewhere, env={"REACTOR_TEST_STORAGE": "s3"})
 
 
 @nox.session
 def external(session: nox.Session) -> None:
-    """What touches the database once more, on a Postgres 15 of the machine's own instead of the embedded one."""
+    """What touches the database once more on a Postgres 15 of the machine's own, and what touches contents once more on S3."""
     folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
     install(session, *folders, extras="[granian]", clients=PLUGINS)
     runner = str(ROOT / ".ci" / "with-postgres-15")
@@ -126,6 +122,8 @@ def external(session: nox.Session) -> None:
     for folders in (*([f"plugins/{name}/tests"] for name in PLUGINS), composed):
         options = [*SPREAD, "-m", "not slow", "--ignore-glob=*/tests/unit", *OWN_SESSIONS]
         session.run(runner, *PYTEST, *options, *folders, *session.posargs, external=True)
+    elsewhere = [f"plugins/reactor-storage/tests/{folder}" for folder in ("http", "s3", "clients")]
+    pytest(session, "-m", "not slow", *elsewhere, env={"REACTOR_TEST_STORAGE": "s3"})
 
 
 @nox.session
