@@ -4,87 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from hostile_keys import KEPT, NO_TEXT, REFUSED
 
-from .conftest import Answer, Wire, form_of
-
-BASE = "/storage/v1"
-
-
-class Entrances:
-    """Every way to name an object, for one user on one connection. A key in a path is escaped, all of it but the slashes."""
-
-    def __init__(self, wire: Wire, member: Any, bucket: str = "docs") -> None:
-        self.wire = wire
-        self.bucket = bucket
-        self._headers = member.headers
-        self._member = member
-        self._key: Credentials | None = None
-
-    def call(self, method: str, path: str, body: Any = b"", **headers: str) -> Answer:
-        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.wire.call(method, f"{BASE}/{path}", sent, **self._headers, **headers)
-
-    def s3(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-        if self._key is None:
-            made = self._member.s3_key()
-            self._key = Credentials(made["access_key_id"], made["secret_access_key"])
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
-        request = AWSRequest(method, f"http://reactor.test{BASE}/s3/{path}", data=body, headers=named)
-        S3SigV4Auth(self._key, "s3", "us-east-1").add_auth(request)
-        signed = {name: text for name, text in request.headers.items() if name.lower() != "content-length"}
-        return self.wire.call(method, f"{BASE}/s3/{path}", body, **signed)
-
-    def by_path(self, key: str | bytes) -> Iterator[tuple[str, Answer]]:
-        """Name it in the path."""
-        form, kind = form_of(b"x")
-        path, in_one = quote(key, safe="/"), quote(key, safe="")
-        at = f"{self.bucket}/{path}"
-        yield "put", self.call("PUT", f"object/{at}", b"x")
-        yield "post", self.call("POST", f"object/{at}", b"x", X_Upsert="true")
-        yield "form", self.call("POST", f"object/{at}", form, Content_Type=kind, X_Upsert="true")
-        yield "get", self.call("GET", f"object/{at}")
-        yield "head", self.call("HEAD", f"object/{at}")
-        yield "delete", self.call("DELETE", f"object/{at}")
-        yield "info", self.call("GET", f"object/info/{at}")
-        yield "authenticated", self.call("GET", f"object/authenticated/{at}")
-        yield "sign", self.call("POST", f"sign/{at}", {})
-        yield "sign upload", self.call("POST", f"sign/{at}", {"for_upload": True})
-        yield "sdk sign", self.call("POST", f"object/sign/{at}", {"expiresIn": 60})
-        yield "sdk sign upload", self.call("POST", f"object/upload/sign/{at}", {})
-        yield "begin parts", self.call("POST", f"upload/{self.bucket}/{in_one}", {})
-
-    def by_path_of_s3(self, key: str | bytes) -> Iterator[tuple[str, Answer]]:
-        at = f"{self.bucket}/{quote(key, safe='/~')}"
-        yield "s3 put", self.s3("PUT", at, b"x")
-        yield "s3 get", self.s3("GET", at)
-        yield "s3 head", self.s3("HEAD", at)
-        yield "s3 begin parts", self.s3("POST", f"{at}?uploads=")
-        yield "s3 copy", self.s3("PUT", f"{self.bucket}/copy", x_amz_copy_source=at)
-
-    def by_body(self, key: str) -> Iterator[tuple[str, Answer]]:
-        """Name it in a document."""
-        transfer = {"bucketId": self.bucket, "sourceKey": key, "destinationKey": "there"}
-        yield "copy from", self.call("POST", "object/copy", transfer)
-        yield "move from", self.call("POST", "object/move", transfer)
-        transfer = {"bucketId": self.bucket, "sourceKey": "source", "destinationKey": key}
-        yield "copy to", self.call("POST", "object/copy", transfer)
-        yield "move to", self.call("POST", "object/move", transfer)
-
-
-@pytest.fixture
-def entrances(wired: Wire, ann: Any) -> Entrances:
-    ann.bucket()
-    ann.put("docs/source", b"source")
-    return Entrances(wired, ann)
+from .conftest import Entrances
 
 
 def objects(member: Any) -> list[str]:
@@ -261,59 +187,3 @@ def test_documents_that_hold_no_text(entrances: Entrances, ann: Any) -> None:
         answer = entrances.call("DELETE", "object/docs", f'{{"prefixes": ["{text}"]}}'.encode())
         assert answer.status == 400 or answer.body == b"[]", answer.body
     assert objects(ann) == ["source"]
-
-
-# -- strangers ---------------------------------------------------------------------------------------------------------
-
-
-def hidden(name: str, entrance: str, answer: Answer) -> None:
-    where = f"{name} by {entrance}: {answer.status} {answer.body[:300]!r}"
-    if entrance.endswith("head"):
-        assert answer.status == 404, where
-    else:
-        assert (answer.status, answer.code) in ((404, "bucket_not_found"), (404, "NoSuchBucket")), where
-
-
-@pytest.mark.parametrize("recreated", [False, True], ids=["as made", "made again"])
-def test_a_stranger_reaches_nothing(wired: Wire, ann: Any, bob: Any, files: Any, recreated: bool) -> None:
-    made = ann.bucket()
-    for key in KEPT.values():
-        ann.put(f"docs/{quote(key, safe='/')}", b"of ann")
-    if recreated:
-        assert ann.call("DELETE", "buckets/docs?cascade=true").status_code == 204
-        assert files() == []
-        again = ann.bucket()
-        assert again["id"] != made["id"]
-        for key in KEPT.values():
-            assert ann.get(f"docs/{quote(key, safe='/')}").status_code == 404
-            ann.put(f"docs/{quote(key, safe='/')}", b"of ann")
-    before = files()
-    for bucket in ("docs", ann.call("GET", "buckets/docs").json()["id"]):
-        stranger = Entrances(wired, bob, bucket)
-        for name, key in KEPT.items():
-            for entrance, answer in [*stranger.by_path(key), *stranger.by_path_of_s3(key), *stranger.by_body(key)]:
-                hidden(name, entrance, answer)
-        for method, path in (
-            ("GET", f"buckets/{bucket}/objects"),
-            ("GET", f"object/list/{bucket}"),
-            ("GET", f"buckets/{bucket}"),
-        ):
-            hidden("the bucket", path, stranger.call(method, path))
-        removed = stranger.call("DELETE", f"object/{bucket}", {"prefixes": list(KEPT.values())})
-        hidden("the bucket", "batch", removed)
-    # With a bucket of the same name of its own, what is ann's is not there.
-    bob.bucket()
-    own = Entrances(wired, bob)
-    for name, key in KEPT.items():
-        path = f"docs/{quote(key, safe='/')}"
-        for org in ("", f"?org={ann.org_id}"):
-            answer = own.call("GET", f"object/{path}{org}", X_Reactor_Org=ann.org_id)
-            assert (answer.status, answer.code) == (404, "object_not_found"), f"{name}: {answer.body!r}"
-        assert own.call("DELETE", f"object/{path}").status == 404, name
-    # Nobody in particular.
-    for org in ("", f"?org={ann.org_id}"):
-        answer = wired.call("GET", f"{BASE}/object/docs/con{org}", X_Reactor_Org=ann.org_id)
-        assert (answer.status, answer.code) == (401, "unauthorized")
-    assert files() == before
-    for key in KEPT.values():
-        assert ann.get(f"docs/{quote(key, safe='/')}").content == b"of ann"

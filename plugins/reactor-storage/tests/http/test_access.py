@@ -210,3 +210,14 @@ def test_a_bucket_made_again_holds_nothing_of_the_old(ann, files):
     ann.bucket()
     assert code(ann.get("docs/a")) == (404, "object_not_found")
     assert ann.call("GET", "buckets/docs/objects").json()["objects"] == []
+
+
+def test_a_policy_that_fails_does_not_concern_a_public_bucket(ann, sql):
+    ann.bucket(public=True)
+    ann.bucket("private")
+    ann.put("docs/a", b"for all")
+    ann.put("private/a", b"for some")
+    sql("create policy broken on storage.objects for select using (1 / (length(key) - length(key)) > 0)")
+    assert ann.get("docs/a").content == b"for all"
+    assert ann.get("private/a").status_code == 500
+    assert code(ann.get("docs/b")) == (404, "object_not_found")

@@ -23,7 +23,6 @@ from pathlib import Path
 
 from reactor_kernel.api import uuid7
 from reactor_storage.backends.contract import (
-    CHUNK,
     BackendFailed,
     BackendFull,
     BlobMissing,
@@ -31,6 +30,8 @@ from reactor_storage.backends.contract import (
     Staged,
 )
 
+# Of what is read; each costs its reader a turn through the server, and its thread the memory.
+_PIECE = 1024 * 1024
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -186,7 +187,7 @@ def _pieces(file: FileIO, start: int, length: int | None) -> Iterator[bytes]:
             file.seek(start)
         left = length
         while left is None or left > 0:
-            piece = file.read(CHUNK if left is None else min(CHUNK, left))
+            piece = file.read(_PIECE if left is None else min(_PIECE, left))
             if not piece:
                 return
             if left is not None:
