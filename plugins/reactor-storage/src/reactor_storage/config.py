@@ -45,6 +45,10 @@ class StorageConfig:
         default=3600, metadata={"doc": "how often what nothing refers to is removed", "min": 1}
     )
 
+    bucket_files_org: str | None = field(
+        default=None, metadata={"doc": "organisation, by id or slug, in which storage/*.toml are applied at each start"}
+    )
+
     def problems(self) -> Iterable[tuple[str, str]]:
         """Report values that are of the right type and still cannot work."""
         for key, secret in (

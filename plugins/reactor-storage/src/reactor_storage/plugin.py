@@ -17,6 +17,7 @@ from reactor_kernel.api import (
     HealthCheck,
     MethodRule,
     Middleware,
+    MigrationStep,
     Mount,
     OpenApiFragment,
     PermissionDoc,
@@ -87,6 +88,12 @@ class StoragePlugin:
     def reactor_schema(self) -> Iterable[SchemaBranch]:
         """Bring the schemas `_reactor_storage` and `storage`."""
         yield SchemaBranch("storage", "reactor_storage.migrations", _metadata)
+
+    @hookimpl
+    def reactor_migrations(self, ctx: PluginContext) -> Iterable[MigrationStep]:
+        """Apply the project's bucket files after it."""
+        if ctx.config.bucket_files_org is not None:
+            yield MigrationStep("bucket files", lambda dry_run: self._assembled(ctx).starting_buckets.apply(dry_run))
 
     @hookimpl
     def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:

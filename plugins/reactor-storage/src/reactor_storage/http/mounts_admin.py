@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from reactor_kernel.api import Access, AuthClient, MethodRule, Mount
-from reactor_storage.http.admin import AdminBucketsResource, CollectResource, PoliciesResource
+from reactor_storage.http.admin import AdminBucketsResource, BucketFilesResource, CollectResource, PoliciesResource
 from reactor_storage.http.org_objects import OrgObjectResource
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def mounts(parts: Assembly) -> Iterable[Mount]:
     yield Mount(f"{_BUCKETS}/{{bucket}}", buckets, access=Access.PUBLIC, suffix="one")
     yield Mount(f"{_BUCKETS}/{{bucket}}/policies", policies, access=Access.PUBLIC)
     yield Mount(f"{_BUCKETS}/{{bucket}}/policies/{{policy}}", policies, access=Access.PUBLIC, suffix="one")
+    yield Mount("/storage/v1/_admin/bucket-files", BucketFilesResource(parts.buckets), access=Access.PUBLIC)
     yield Mount("/storage/v1/_admin/gc", CollectResource(parts.collector), access=Access.ADMIN, timeout=0)
 
     def auth() -> AuthClient:

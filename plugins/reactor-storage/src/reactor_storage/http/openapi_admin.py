@@ -7,6 +7,18 @@ from typing import Any
 from reactor_storage.http.openapi import BUCKET_BODY, BYTES, answers, operation, path_parameter, query_parameter
 
 _CASCADE = query_parameter("cascade", "boolean", "remove its objects with it")
+_FILES_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["buckets"],
+                "properties": {"buckets": {"type": "array", "items": {"type": "object", "required": ["name"]}}},
+            }
+        }
+    },
+}
 
 
 def paths() -> dict[str, Any]:
@@ -33,6 +45,13 @@ def paths() -> dict[str, Any]:
         f"{base}/{{bucket}}/policies/{{policy}}": {
             "parameters": [*bucket, path_parameter("policy")],
             "delete": operation("Not there: policies are dropped in migrations", answers("405", "how")),
+        },
+        "/storage/v1/_admin/bucket-files": {
+            "post": {
+                **operation("Make buckets as files declare them", answers("200", "what was done", "400", "403")),
+                "parameters": [query_parameter("dry_run", "boolean", "only tell")],
+                "requestBody": _FILES_BODY,
+            }
         },
         "/storage/v1/_admin/gc": {
             "post": {
