@@ -55,7 +55,6 @@ class StoragePlugin:
         summary="buckets and objects on the local disk or S3",
         prefix="/storage/v1",
         requires=("auth",),
-        after=("data",),
     )
 
     def __init__(self) -> None:
