@@ -45,6 +45,7 @@ class StorageConfig:
         default=3600, metadata={"doc": "how often what nothing refers to is removed", "min": 1}
     )
 
+    metrics: bool = field(default=False, metadata={"doc": "serve /storage/v1/metrics, to anyone"})
     bucket_files_org: str | None = field(
         default=None, metadata={"doc": "organisation, by id or slug, in which storage/*.toml are applied at each start"}
     )

@@ -166,10 +166,12 @@ class StoragePlugin:
 
     @hookimpl
     def reactor_middleware(self, ctx: PluginContext) -> Iterable[Middleware]:
-        """Recognise the platform."""
+        """Recognise the platform, and count bytes."""
+        from reactor_storage.http.metering import BytesMeter
         from reactor_storage.http.platform import PlatformCallers
 
         yield Middleware(PlatformCallers(ctx.operators))
+        yield Middleware(BytesMeter(ctx.metrics))
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

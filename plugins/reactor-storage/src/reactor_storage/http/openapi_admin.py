@@ -25,6 +25,8 @@ def paths() -> dict[str, Any]:
     """Return the paths."""
     base, bucket = "/storage/v1/_admin/buckets", [path_parameter("bucket")]
     return {
+        "/storage/v1/metrics": {"get": operation("Metrics as Prometheus text", answers("200", "text", "404"))},
+        "/storage/v1/openapi.json": {"get": operation("These routes", answers("200", "an OpenAPI document"))},
         base: {
             "get": operation("The buckets that the caller administers", answers("200", "buckets", "401")),
             "post": {**operation("Make a bucket", answers("201", "bucket", "409")), "requestBody": BUCKET_BODY},
