@@ -52,6 +52,8 @@ class DataPlugin:
         summary="rows over HTTP under native row-level security",
         prefix="/data/v1",
         requires=("auth",),
+        # The project's migrations may write policies on its tables.
+        after=("storage",),
     )
 
     def __init__(self) -> None:

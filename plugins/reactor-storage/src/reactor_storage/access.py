@@ -77,5 +77,15 @@ def on_behalf_of(org_id: str, request_id: str, signer: str | None = None) -> Cal
     return Caller(identity, request_id, _refuse, org_id, vouched=True)
 
 
+def holding(identity: Identity) -> Callable[[str], None]:
+    """Return what raises PermissionDenied for a permission that an identity does not hold, for one that is not the request's own."""
+
+    def require(permission: str) -> None:
+        if not identity.may(permission):
+            _refuse(permission)
+
+    return require
+
+
 def _refuse(permission: str) -> None:
     raise PermissionDenied(f"this needs the permission {permission}", details={"permission": permission})

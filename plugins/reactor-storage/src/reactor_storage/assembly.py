@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reactor_kernel.api import BootError, ExitCode, Fault, PluginContext
+from reactor_kernel.api import AuthClient, BootError, ExitCode, Fault, PluginContext
 from reactor_storage.config import StorageConfig
 
 if TYPE_CHECKING:
     from reactor_storage.backends.contract import Backend
+    from reactor_storage.bucket_start import StartingBuckets
     from reactor_storage.buckets import Buckets
     from reactor_storage.collecting import Collector
     from reactor_storage.grants import Grants
@@ -196,6 +197,17 @@ class Assembly:
         from reactor_storage.collecting import Collector
 
         return Collector(self.ctx.db, self.remains, self.multipart("multipart"), self.grants)
+
+    @cached_property
+    def starting_buckets(self) -> StartingBuckets:
+        """Applies bucket files at a start."""
+        from reactor_storage.bucket_start import StartingBuckets
+
+        def auth() -> AuthClient:
+            return self.ctx.services.require(AuthClient)  # type: ignore[type-abstract]
+
+        directory = self.ctx.project.root / "storage"
+        return StartingBuckets(self.buckets, auth, directory, self.config.bucket_files_org or "", self.ctx.log)
 
     @cached_property
     def blobs(self) -> PlatformBlobs:

@@ -68,6 +68,11 @@ class StorageConfig:
         default=30, metadata={"doc": "how long one is kept that nobody asks for", "min": 1, "max": 36500}
     )
 
+    metrics: bool = field(default=False, metadata={"doc": "serve /storage/v1/metrics, to anyone"})
+    bucket_files_org: str | None = field(
+        default=None, metadata={"doc": "organisation, by id or slug, in which storage/*.toml are applied at each start"}
+    )
+
     def problems(self) -> Iterable[tuple[str, str]]:
         """Report values that are of the right type and still cannot work."""
         for key, secret in (

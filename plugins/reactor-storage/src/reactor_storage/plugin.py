@@ -17,6 +17,7 @@ from reactor_kernel.api import (
     HealthCheck,
     MethodRule,
     Middleware,
+    MigrationStep,
     Mount,
     OpenApiFragment,
     PermissionDoc,
@@ -54,7 +55,6 @@ class StoragePlugin:
         summary="buckets and objects on the local disk or S3",
         prefix="/storage/v1",
         requires=("auth",),
-        after=("data",),
     )
 
     def __init__(self) -> None:
@@ -87,6 +87,12 @@ class StoragePlugin:
     def reactor_schema(self) -> Iterable[SchemaBranch]:
         """Bring the schemas `_reactor_storage` and `storage`."""
         yield SchemaBranch("storage", "reactor_storage.migrations", _metadata)
+
+    @hookimpl
+    def reactor_migrations(self, ctx: PluginContext) -> Iterable[MigrationStep]:
+        """Apply the project's bucket files after it."""
+        if ctx.config.bucket_files_org is not None:
+            yield MigrationStep("bucket files", lambda dry_run: self._assembled(ctx).starting_buckets.apply(dry_run))
 
     @hookimpl
     def reactor_services(self, ctx: PluginContext) -> Iterable[ServiceProvider]:
@@ -164,10 +170,12 @@ class StoragePlugin:
 
     @hookimpl
     def reactor_middleware(self, ctx: PluginContext) -> Iterable[Middleware]:
-        """Recognise the platform."""
+        """Recognise the platform, and count bytes."""
+        from reactor_storage.http.metering import BytesMeter
         from reactor_storage.http.platform import PlatformCallers
 
         yield Middleware(PlatformCallers(ctx.operators))
+        yield Middleware(BytesMeter(ctx.metrics))
 
     @hookimpl
     def reactor_openapi(self, ctx: PluginContext) -> Iterable[OpenApiFragment]:

@@ -35,10 +35,11 @@ def test_a_file_goes_to_the_server_and_comes_back(tool: Any, ann: Member) -> Non
     assert tool("cp", "storage://docs/a/notes.txt", "back.txt").data["copied"][0]["etag"] == etag(b"hello")
     assert (tool.directory / "back.txt").read_bytes() == b"hello"
     assert tool("cp", "storage://docs/a/notes.txt", ".").data["copied"][0]["to"] == "notes.txt"
+    assert tool("cp", "storage://docs/a/notes.txt", "new/place/").data["copied"][0]["to"] == "new/place/notes.txt"
     shown = tool("cp", "storage://docs/a/notes.txt", "back.txt", flags=("-o", "human"))
     assert shown.out.decode() == "✓ copied 1 objects, 5 B\n"
     assert shown.err == "→ storage://docs/a/notes.txt is at back.txt\n"
-    assert sorted(path.name for path in tool.directory.iterdir()) == ["back.txt", "notes.txt"]
+    assert sorted(path.name for path in tool.directory.iterdir()) == ["back.txt", "new", "notes.txt"]
 
 
 def test_standard_streams_hold_the_content_and_nothing_else(tool: Any, ann: Member) -> None:

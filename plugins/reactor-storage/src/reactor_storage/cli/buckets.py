@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -136,6 +137,43 @@ def delete(command: CommandContext, bucket: str, cascade: bool) -> None:
     params = {"cascade": "true"} if cascade else None
     command.request("DELETE", bucket_route(name), params=params, access=Access.USER)
     command.emit({"deleted": name}, lambda: command.success(f"{name} is deleted"))
+
+
+@buckets.command("apply")
+@click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), default=Path("storage"),
+              show_default=True, help="Where the files are.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only tell what would be changed.")
+@click.pass_obj
+def apply(command: CommandContext, directory: Path, dry_run: bool) -> None:
+    """Make and change buckets as the files storage/NAME.toml say, in your organisation. None is removed."""
+    from reactor_storage.bucket_files import FileFault, read_bucket_files
+
+    try:
+        declared = read_bucket_files(directory, str(directory))
+    except FileFault as fault:
+        command.stop("INVALID_MANIFEST", str(fault))
+    if not declared:
+        command.stop("MANIFEST_NOT_FOUND", f"there is no file in {directory}", hint="make storage/NAME.toml")
+    import msgspec
+
+    body = {"buckets": [msgspec.to_builtins({"name": one.name, **one.fields}) for one in declared]}
+    params = {"dry_run": "true"} if dry_run else None
+    found = command.request("POST", "/storage/v1/_admin/bucket-files", params=params, body=body, access=Access.USER)
+    command.emit(found, lambda: _applied(found))
+
+
+def _applied(found: dict[str, Any]) -> str:
+    marks = {"create": "+", "update": "~", "same": "="}
+    lines = []
+    for one in found["buckets"]:
+        lines.append(f"{marks[one['action']]} {one['name']}")
+        for name, (before, after) in one["changes"].items():
+            was = "" if one["action"] == "create" else f"{json.dumps(before)} → "
+            lines.append(f"    {name}: {was}{json.dumps(after)}")
+    lines += [f"? {name} has no file; it stays" for name in found["unlisted"]]
+    if found["dry_run"]:
+        lines.append("Nothing was changed.")
+    return "\n".join(lines)
 
 
 def _name(text: str) -> str:

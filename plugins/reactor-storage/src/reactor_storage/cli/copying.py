@@ -74,6 +74,8 @@ def cp(
         )
     if not isinstance(destination, Address) and not all(isinstance(place, Address) for place in origins):
         command.stop("INVALID_ARGUMENT", "one of the sources is not on the server, and neither is the target")
+    if isinstance(destination, Path) and target.endswith("/"):
+        destination.mkdir(parents=True, exist_ok=True)
     headers = {} if cache_control is None else {"Cache-Control": cache_control}
     headers |= {} if metadata is None else {"X-Metadata": base64.b64encode(_json(command, metadata)).decode()}
     with talking(command) as server:

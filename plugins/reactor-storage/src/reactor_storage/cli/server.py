@@ -106,7 +106,7 @@ class StorageServer:
             if response.status_code < 400:
                 return response
             refusal = _refusal(response)
-            if refusal.status == 401 and not renewed and self._renew(token):
+            if refusal.status == 401 and not (last or renewed) and self._renew(token):
                 renewed = True
                 continue
             if last or not may_pass(refusal):

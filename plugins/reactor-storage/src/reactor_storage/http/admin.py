@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
+import msgspec
+
+from reactor_storage.bucket_files import BucketSettings, DeclaredBucket, apply_bucket_files
 from reactor_storage.buckets import Buckets
 from reactor_storage.collecting import Collector
 from reactor_storage.errors import PoliciesAreMigrations
@@ -12,6 +15,7 @@ from reactor_storage.http.bodies import json_body
 from reactor_storage.http.buckets import BucketBody
 from reactor_storage.http.callers import known_caller_of
 from reactor_storage.http.shapes import say
+from reactor_storage.keys import bucket_name
 from reactor_storage.model import Bucket
 
 if TYPE_CHECKING:
@@ -83,6 +87,31 @@ class PoliciesResource:
         """Say how a policy is dropped."""
         known_caller_of(req)
         raise PoliciesAreMigrations("policies are not dropped over HTTP", headers={"Allow": ""})
+
+
+class DeclaredBody(BucketSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a file says of its bucket, and the bucket's name."""
+
+    name: str
+
+
+class FilesBody(msgspec.Struct, frozen=True):
+    """The files of a project."""
+
+    buckets: list[DeclaredBody]
+
+
+class BucketFilesResource:
+    """Buckets as the files of a project declare them."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make and change buckets in the caller's organisation, or with `dry_run=true` tell what would be."""
+        caller, body = known_caller_of(req), json_body(req, FilesBody)
+        declared = [DeclaredBucket(bucket_name(one.name), one.fields()) for one in body.buckets]
+        say(resp, apply_bucket_files(self._buckets, caller, declared, dry_run=req.get_param("dry_run") == "true"))
 
 
 class CollectResource:

@@ -13,6 +13,7 @@ from reactor_storage.http.bodies import json_body
 from reactor_storage.http.callers import known_caller_of
 from reactor_storage.http.shapes import bucket_json, say
 from reactor_storage.lifecycle import WantedRule, checked_rules
+from reactor_storage.sizes import bytes_of
 
 if TYPE_CHECKING:
     import falcon
@@ -53,7 +54,7 @@ class BucketBody(msgspec.Struct, frozen=True):
                 if value is not UNSET:
                     said[name] = value
         if said.get("file_size_limit") is not None:
-            said["file_size_limit"] = _bytes(said["file_size_limit"])
+            said["file_size_limit"] = bytes_of(said["file_size_limit"])
         if "lifecycle" in said:
             said["lifecycle"] = checked_rules(said["lifecycle"])
         return said
@@ -88,18 +89,3 @@ class BucketsResource:
         """Remove a bucket; with `cascade=true` and all that is in it."""
         self._buckets.delete(known_caller_of(req), bucket, cascade=req.get_param("cascade") == "true")
         resp.status = 204
-
-
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-def _bytes(value: int | str) -> int:
-    """Return a size in bytes; Supabase's clients also write "5MB"."""
-    number = value
-    if isinstance(value, str):
-        digits = value.strip().rstrip("BKMGbkmgi")
-        unit = value.strip()[len(digits) :].strip().lower()
-        number = int(digits) * _UNITS[unit] if digits.strip().isdigit() and unit in _UNITS else 0
-    if not isinstance(number, int) or not 0 < number < 2**63:
-        raise InvalidStorageRequest(f"file_size_limit must be a number of bytes above 0, not {value!r:.60}")
-    return number

@@ -7,12 +7,26 @@ from typing import Any
 from reactor_storage.http.openapi import BUCKET_BODY, BYTES, answers, operation, path_parameter, query_parameter
 
 _CASCADE = query_parameter("cascade", "boolean", "remove its objects with it")
+_FILES_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["buckets"],
+                "properties": {"buckets": {"type": "array", "items": {"type": "object", "required": ["name"]}}},
+            }
+        }
+    },
+}
 
 
 def paths() -> dict[str, Any]:
     """Return the paths."""
     base, bucket = "/storage/v1/_admin/buckets", [path_parameter("bucket")]
     return {
+        "/storage/v1/metrics": {"get": operation("Metrics as Prometheus text", answers("200", "text", "404"))},
+        "/storage/v1/openapi.json": {"get": operation("These routes", answers("200", "an OpenAPI document"))},
         base: {
             "get": operation("The buckets that the caller administers", answers("200", "buckets", "401")),
             "post": {**operation("Make a bucket", answers("201", "bucket", "409")), "requestBody": BUCKET_BODY},
@@ -33,6 +47,13 @@ def paths() -> dict[str, Any]:
         f"{base}/{{bucket}}/policies/{{policy}}": {
             "parameters": [*bucket, path_parameter("policy")],
             "delete": operation("Not there: policies are dropped in migrations", answers("405", "how")),
+        },
+        "/storage/v1/_admin/bucket-files": {
+            "post": {
+                **operation("Make buckets as files declare them", answers("200", "what was done", "400", "403")),
+                "parameters": [query_parameter("dry_run", "boolean", "only tell")],
+                "requestBody": _FILES_BODY,
+            }
         },
         "/storage/v1/_admin/gc": {
             "post": {

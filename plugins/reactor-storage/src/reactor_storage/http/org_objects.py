@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from reactor_kernel.api import AuthClient, Identity, OrgRef, PermissionDenied, RequestContext
-from reactor_storage.access import Caller
+from reactor_kernel.api import AuthClient, OrgRef, RequestContext
+from reactor_storage.access import Caller, holding
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.callers import known_caller_of
 from reactor_storage.http.conditions import writing_rule
@@ -50,12 +50,4 @@ class OrgObjectResource:
         context: RequestContext = req.context
         token = (req.get_header("Authorization") or "").partition(" ")[2].strip() or req.get_header("X-Reactor-Api-Key")
         identity = self._auth().resolve(token or "", OrgRef(org), capability="storage", writes=writes)
-        return Caller(identity, context.request_id, _holding(identity))
-
-
-def _holding(identity: Identity) -> Callable[[str], None]:
-    def require(permission: str) -> None:
-        if not identity.may(permission):
-            raise PermissionDenied(f"this needs the permission {permission}", details={"permission": permission})
-
-    return require
+        return Caller(identity, context.request_id, holding(identity))
