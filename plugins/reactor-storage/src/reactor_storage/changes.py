@@ -36,20 +36,21 @@ def later_than(version_id: str | None) -> str:
 
 def write_row(
     tx: Tx, caller: Caller, bucket: Bucket, key: str, size: int, etag: str, new: NewObject, rule: Rule,
-    again: Version | None = None,
+    again: Version | None = None, *, first: Sequence[Statement] = (), beside: Sequence[Statement] = (),
 ) -> tuple[StoredObject, bool]:  # fmt: skip
     """Write the row as the caller; return it, and whether it is new.
 
-    Where there is none it gets the id and the owner of the object of which `again` is a version.
+    Where there is none it gets the id and the owner of the object of which `again` is a version. The statements `first` run before
+    anything else does, those `beside` with the writing, each in the same round trip.
     """
     place = (bucket.org_id, bucket.name, key)
-    locked, newest = tx.run([queries.lock(*place), history_queries.newest(*place)])
+    *_, locked, newest = tx.run([*first, queries.lock(*place), history_queries.newest(*place)])
     current = current_in(locked)
     rule.check(bucket.name, key, current)
     owner_id = (again.owner_id if again else None) or caller.identity.user_id
     object_id = again.incarnation if again else str(uuid7())
     version_id = later_than(next(iter(texts_in(newest)), None))
-    (written,) = tx.run([queries.upsert(*place, owner_id, version_id, size, etag, new, object_id)])
+    written, *_ = tx.run([queries.upsert(*place, owner_id, version_id, size, etag, new, object_id), *beside])
     return objects_in(written)[0], current is None
 
 

@@ -118,9 +118,11 @@ class Writer:
             with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
                 if guard is not None:
                     guard(tx)
-                tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
-                stored, created = write_row(tx, caller, bucket, key, staged.size, f'"{staged.sha256}"', new, rule)
-                tx.run([queries.hold_blob(staged.locator, staged.size, staged.sha256)])
+                stored, created = write_row(
+                    tx, caller, bucket, key, staged.size, f'"{staged.sha256}"', new, rule,
+                    first=queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]),
+                    beside=[queries.hold_blob(staged.locator, staged.size, staged.sha256)],
+                )  # fmt: skip
                 self._backend.keep(staged)
                 left = note_stored(tx, caller, bucket, stored, staged.locator, new, created=created)
                 for result in tx.run(with_it) if with_it else ():
