@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +21,11 @@ from .proxy import CuttingProxy
 SCRIPT = Path(__file__).with_name("uploads.mjs")
 CLIENT = "tus-js-client@4.3.1"
 MIB = 1024 * 1024
-_NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "ETIMEDOUT")
 
 
-@pytest.fixture(scope="session")
-def node_modules():
-    """Install the client once on this machine; kept in `REACTOR_TEST_NPM`, by default a directory of the user's cache."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
-    cache = Path(os.environ.get("REACTOR_TEST_NPM") or Path.home() / ".cache" / "reactor-tests" / "npm")
-    wanted = cache / hashlib.sha256(CLIENT.encode()).hexdigest()[:16]
-    if not wanted.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(dir=cache))
-        command = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund", "--fetch-retries=0", CLIENT]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-        if done.returncode != 0:
-            shutil.rmtree(place)
-            if any(code in done.stderr for code in _NO_NETWORK):
-                pytest.skip(f"npm's registry cannot be reached: {done.stderr.splitlines()[0]}")
-            raise AssertionError(done.stderr)
-        try:
-            place.rename(wanted)
-        except OSError:  # another process was first
-            shutil.rmtree(place)
-    return wanted / "node_modules"
+@pytest.fixture
+def node_modules(npm):
+    return npm(CLIENT)
 
 
 @pytest.fixture(params=["waitress", "granian"])
