@@ -109,7 +109,15 @@ def plugin(session: nox.Session, name: str) -> None:
         *(ROOT / "plugins" / n for n in dict.fromkeys([CONFORMANCE, *REQUIRES.get(name, []), name])),
     ]
     install(session, *folders, clients=[name])
-    pytest(session, f"plugins/{name}/tests")
+    pytest(session, "-m", "not thorough", f"plugins/{name}/tests")
+
+
+@nox.session
+def thorough(session: nox.Session) -> None:
+    """What proves at length what other tests show: kills, hostile keys, S3 that fails, large uploads by others' clients."""
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS)]
+    install(session, *folders, extras="[granian]", clients=PLUGINS)
+    pytest(session, "-m", "thorough", *(f"plugins/{name}/tests" for name in PLUGINS if name != CONFORMANCE))
 
 
 @nox.session
@@ -120,10 +128,10 @@ def external(session: nox.Session) -> None:
     runner = str(ROOT / ".ci" / "with-postgres-15")
     composed = ["tests", *(str(folder / "tests") for folder in EXAMPLES)]
     for folders in (*([f"plugins/{name}/tests"] for name in PLUGINS), composed):
-        options = [*SPREAD, "-m", "not slow", "--ignore-glob=*/tests/unit", *OWN_SESSIONS]
+        options = [*SPREAD, "-m", "not slow and not thorough", "--ignore-glob=*/tests/unit", *OWN_SESSIONS]
         session.run(runner, *PYTEST, *options, *folders, *session.posargs, external=True)
     elsewhere = [f"plugins/reactor-storage/tests/{folder}" for folder in ("http", "s3", "clients")]
-    pytest(session, "-m", "not slow", *elsewhere, env={"REACTOR_TEST_STORAGE": "s3"})
+    pytest(session, "-m", "not slow and not thorough", *elsewhere, env={"REACTOR_TEST_STORAGE": "s3"})
 
 
 @nox.session
@@ -141,7 +149,12 @@ def matrix(session: nox.Session) -> None:
     quick = [ROOT / "kernel" / "tests", *(ROOT / "plugins" / name / "tests" for name in PLUGINS)]
     for tests in quick:
         unit = tests / "unit"
-        pytest(session, "-m", "not slow and not faults and not browser", str(unit if unit.exists() else tests))
+        pytest(
+            session,
+            "-m",
+            "not slow and not thorough and not faults and not browser",
+            str(unit if unit.exists() else tests),
+        )
 
 
 @nox.session

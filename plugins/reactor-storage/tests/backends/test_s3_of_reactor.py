@@ -15,6 +15,8 @@ from reactor_storage.conformance import BackendConformance
 
 from .fault_proxy import FaultProxy
 
+pytestmark = pytest.mark.thorough
+
 LOG = logging.getLogger("reactor_storage")
 MIB = 1024 * 1024
 

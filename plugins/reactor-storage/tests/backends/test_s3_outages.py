@@ -14,6 +14,8 @@ from reactor_kernel.testing import ADMIN_TOKEN
 from ..conftest import Member
 from ..s3_server import S3Server
 
+pytestmark = pytest.mark.thorough
+
 MIB = 1024 * 1024
 LARGE = bytes(range(256)) * (12 * MIB // 256)
 

@@ -16,6 +16,8 @@ import pytest
 from reactor_kernel.api import uuid7
 from reactor_storage.backends.contract import BackendFailed, BackendUnavailable
 
+pytestmark = pytest.mark.thorough
+
 MIB = 1024 * 1024
 LONG = bytes(range(256)) * (20 * MIB // 256)
 

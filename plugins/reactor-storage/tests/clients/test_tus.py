@@ -18,6 +18,8 @@ from reactor_kernel.testing.server import live
 from ..conftest import Member
 from .proxy import CuttingProxy
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = Path(__file__).with_name("uploads.mjs")
 CLIENT = "tus-js-client@4.3.1"
 MIB = 1024 * 1024

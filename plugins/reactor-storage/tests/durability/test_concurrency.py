@@ -18,7 +18,7 @@ import pytest
 WRITERS, READERS = 100, 20
 SEED = int(os.environ.get("REACTOR_TEST_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.thorough]
 
 
 class Contents:

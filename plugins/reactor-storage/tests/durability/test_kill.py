@@ -23,7 +23,7 @@ from storage_operations import OPERATIONS, Attempt, store
 KILLS = int(os.environ.get("REACTOR_TEST_KILLS", "16"))
 SEED = int(os.environ.get("REACTOR_TEST_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.thorough]
 
 
 def send(someone: Any, attempt: Attempt, die_at: int = 0) -> Any:

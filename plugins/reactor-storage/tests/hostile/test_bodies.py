@@ -15,6 +15,8 @@ import pytest
 
 from .conftest import Answer, Wire, form_of
 
+pytestmark = pytest.mark.thorough
+
 OBJECT = "/storage/v1/object/docs/a"
 CONTENT = bytes(range(256)) * 4096
 

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from hostile_keys import KEPT, NO_TEXT, REFUSED
 
 from .conftest import Entrances
+
+pytestmark = pytest.mark.thorough
 
 
 def objects(member: Any) -> list[str]:

@@ -10,6 +10,8 @@ from hostile_keys import KEPT
 
 from .conftest import BASE, Answer, Entrances, Wire
 
+pytestmark = pytest.mark.thorough
+
 
 def hidden(name: str, entrance: str, answer: Answer) -> None:
     where = f"{name} by {entrance}: {answer.status} {answer.body[:300]!r}"

@@ -26,6 +26,8 @@ from reactor_storage.images.wire import Order, receive, send
 
 from .conftest import RED, encoded, opened, quarters
 
+pytestmark = pytest.mark.thorough
+
 KINDS = ["JPEG", "PNG", "GIF", "WEBP", "AVIF"]
 SMALL = {kind: encoded(quarters((40, 30)), kind) for kind in KINDS}
 NO_PICTURE = "the object is no JPEG, PNG, GIF, WebP or AVIF picture"
