@@ -147,7 +147,7 @@ def test_get_answers_in_the_shape_of_the_result(ann: Any, url: str, answered: An
         ("first_album", b"", {"id": 1, "artist_id": 1, "title": "Pastel Blues", "year": 1965}),
         ("whole_json", {"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}),
         ("whole_json", [1, 2], [1, 2]),
-        ("whole_json", "text", "text"),
+        ("whole_json", b'"text"', "text"),
         ("mixed", {"a": 1}, "named"),
         ("mixed", {"b": 1}, "whole"),
         (
