@@ -83,7 +83,7 @@ def test_a_member_is_believed_and_may_do_what_it_says(kernel_factory: Any) -> No
             req.context.require(f"asked:{thing}")
             resp.media = {"user": req.context.identity.user_id, "org": req.context.identity.org_id, "body": req.media}
 
-    kernel = kernel_factory(TrustingAuth, Asked)
+    kernel = kernel_factory(TrustingAuth.named("identity"), Asked)
     with httpx.Client(transport=httpx.WSGITransport(app=kernel.app), base_url="http://reactor.test") as client:
         ann = Member(client, "/asked/v1", permissions=["asked:this"])
         answer = ann.call("POST", "this", body={"a": 1})

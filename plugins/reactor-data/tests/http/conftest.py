@@ -67,7 +67,8 @@ def boot(kernel_factory: Any, project: Path) -> Callable[..., Any]:
 
     def make(*, _database: dict[str, Any] | None = None, _url: str | None = None, **config: Any) -> Any:
         sections = {"data": config} if _database is None else {"data": config, "database": _database}
-        return kernel_factory(fakes.TrustingAuth, DataPlugin, config=sections, root=project, database_url=_url)
+        auth = fakes.TrustingAuth.named("auth")
+        return kernel_factory(auth, DataPlugin, config=sections, root=project, database_url=_url)
 
     return make
 
