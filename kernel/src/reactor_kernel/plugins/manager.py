@@ -28,6 +28,7 @@ class HookCaller:
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._plugins: list[LoadedPlugin] = []
         self._contexts: dict[str, PluginContext] = {}
+        self._bound: dict[tuple[str, str], Callable[..., Any] | None] = {}
         self._kinds: dict[str, HookKind] = {}
         self._arguments: dict[str, list[str]] = {}
         self._owners: dict[str, str] = {}
@@ -109,6 +110,7 @@ class HookCaller:
     def give_context(self, name: str, context: PluginContext) -> None:
         """Set the context that a plugin's hooks are called with."""
         self._contexts[name] = context
+        self._bound.clear()
 
     def context(self, name: str) -> PluginContext:
         """Return a plugin's context."""
@@ -197,6 +199,14 @@ class HookCaller:
                 on_error(plugin, exc)
 
     def _implementation(self, plugin: LoadedPlugin, hook: str) -> Callable[..., Any] | None:
+        # Votes are called for each request, and looking at a signature takes as long as many of them.
+        try:
+            return self._bound[plugin.name, hook]
+        except KeyError:
+            found = self._bound[plugin.name, hook] = self._bind(plugin, hook)
+            return found
+
+    def _bind(self, plugin: LoadedPlugin, hook: str) -> Callable[..., Any] | None:
         method = getattr(plugin.instance, hook, None)
         if method is None or getattr(method, f"{PROJECT}_impl", None) is None:
             return None
