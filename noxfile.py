@@ -114,10 +114,11 @@ def plugin(session: nox.Session, name: str) -> None:
 
 @nox.session
 def thorough(session: nox.Session) -> None:
-    """What proves at length what other tests show: kills, hostile keys, S3 that fails, large uploads by others' clients."""
+    """What proves at length what other tests show: kills, scenarios, hostile keys, S3 that fails, large uploads."""
     folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS)]
     install(session, *folders, extras="[granian]", clients=PLUGINS)
-    pytest(session, "-m", "thorough", *(f"plugins/{name}/tests" for name in PLUGINS if name != CONFORMANCE))
+    tests = ["tests", *(f"plugins/{name}/tests" for name in PLUGINS if name != CONFORMANCE)]
+    pytest(session, "-m", "thorough", *tests, *OWN_SESSIONS)
 
 
 @nox.session
@@ -138,7 +139,7 @@ def external(session: nox.Session) -> None:
 def compose(session: nox.Session) -> None:
     """What needs several distributions."""
     install(session, ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES, extras="[granian]")
-    pytest(session, "tests", *OWN_SESSIONS, *(str(folder / "tests") for folder in EXAMPLES))
+    pytest(session, "-m", "not thorough", "tests", *OWN_SESSIONS, *(str(folder / "tests") for folder in EXAMPLES))
 
 
 @nox.session(python=PYTHONS)

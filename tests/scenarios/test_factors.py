@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 STEP = 30
 # How long a test may take between two codes: the clock is the servers' own, so a step must not end meanwhile.
 ROOM = 15

@@ -19,7 +19,7 @@ WRITES = 500
 PASSWORD = "a phrase nobody may ever read"
 DATA_KEY = base64.b64encode(bytes(range(100, 132))).decode()
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.thorough]
 
 
 class Writer(threading.Thread):

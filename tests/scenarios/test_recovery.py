@@ -17,7 +17,7 @@ from aiosmtpd.controller import Controller
 
 from reactor_kernel.testing import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 class Mailbox:

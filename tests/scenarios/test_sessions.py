@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.thorough]
 
 
 def code(answer: httpx.Response) -> str:
