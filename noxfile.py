@@ -115,7 +115,7 @@ def plugin(session: nox.Session, name: str) -> None:
 @nox.session
 def thorough(session: nox.Session) -> None:
     """What proves at length what other tests show: kills, scenarios, hostile keys, S3 that fails, large uploads."""
-    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS)]
+    folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
     install(session, *folders, extras="[granian]", clients=PLUGINS)
     tests = ["tests", *(f"plugins/{name}/tests" for name in PLUGINS if name != CONFORMANCE)]
     pytest(session, "-m", "thorough", *tests, *OWN_SESSIONS)
