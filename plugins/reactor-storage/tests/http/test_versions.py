@@ -407,7 +407,7 @@ def test_any_sequence_of_changes(ann, steps):
         assert (answer.content if answer.status_code == 200 else None) == content
 
 
-def test_restoring_while_others_write_and_remove(live_server, sql, root):
+def test_restoring_while_others_write_and_remove(live_server, sql, root, files, stored_on):
     """Whatever the order, each version that is listed can be read, and the counted bytes are those that are kept."""
     with httpx.Client(base_url=live_server.url, timeout=60) as wire:
         ann = Member(wire)
@@ -445,9 +445,10 @@ def test_restoring_while_others_write_and_remove(live_server, sql, root):
                 assert ann.get(f"docs/a?version_id={one['version_id']}").status_code == 200
         current = ann.get("docs/a")
         assert (current.status_code == 404) == listed[0]["delete_marker"]
-        kept = {path.name for path in (root / "files").rglob("*") if path.is_file()}
-        assert kept == {one["etag"].strip('"') for one in listed if one["etag"]}
-        assert sql("select count(*) from _reactor_storage.blobs") == [(str(len(kept)),)]
+        if stored_on == "fs":
+            kept = {path.name for path in (root / "files").rglob("*") if path.is_file()}
+            assert kept == {one["etag"].strip('"') for one in listed if one["etag"]}
+        assert sql("select count(*) from _reactor_storage.blobs") == [(str(len(files())),)]
 
 
 def test_durable_subscribers_are_told_in_the_transaction(kernel_factory, root, wire_of):
