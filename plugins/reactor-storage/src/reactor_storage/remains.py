@@ -10,7 +10,7 @@ import msgspec
 
 from reactor_kernel.api import Clock, Database, ReactorError
 from reactor_storage import queries
-from reactor_storage.backends.contract import Backend, BackendFailed
+from reactor_storage.backends.contract import Backend
 from reactor_storage.images.queries import of_source
 from reactor_storage.rows import texts_in
 
@@ -44,7 +44,7 @@ class Remains:
         for locator in dict.fromkeys(locators):
             try:
                 self._release(locator)
-            except (BackendFailed, ReactorError) as error:
+            except ReactorError as error:
                 self._log.warning("the content %s stays until the next sweep: %s", locator, error)
 
     def sweep(self) -> Swept:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reactor_kernel.api import ReactorError, StopSignal
-from reactor_storage.backends.contract import BackendFailed
 
 if TYPE_CHECKING:
     from reactor_storage.assembly import Assembly
@@ -21,7 +20,7 @@ def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
             while parts.renditions.evict():
                 pass
             swept = parts.remains.sweep()
-        except (BackendFailed, ReactorError) as error:
+        except ReactorError as error:
             log.warning("the sweep of storage ended early: %s", error)
             continue
         if ended:
