@@ -196,7 +196,7 @@ class Assembly:
         """Sweeps at somebody's word."""
         from reactor_storage.collecting import Collector
 
-        return Collector(self.ctx.db, self.remains, self.multipart("multipart"), self.grants)
+        return Collector(self.ctx.db, self.remains, self.multipart("multipart"), self.grants, self.renditions)
 
     @cached_property
     def starting_buckets(self) -> StartingBuckets:

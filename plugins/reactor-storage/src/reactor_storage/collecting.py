@@ -7,6 +7,7 @@ import msgspec
 from reactor_kernel.api import Database
 from reactor_storage import multipart_queries, queries
 from reactor_storage.grants import Grants
+from reactor_storage.images.renditions import Renditions
 from reactor_storage.multipart import MultipartUploads
 from reactor_storage.remains import Remains
 from reactor_storage.rows import texts_in
@@ -32,11 +33,14 @@ class Collected(msgspec.Struct, frozen=True, omit_defaults=True):
 class Collector:
     """Removes now what the background service would remove within the hour."""
 
-    def __init__(self, db: Database, remains: Remains, uploads: MultipartUploads, grants: Grants) -> None:
+    def __init__(
+        self, db: Database, remains: Remains, uploads: MultipartUploads, grants: Grants, renditions: Renditions
+    ) -> None:
         self._db = db
         self._remains = remains
         self._uploads = uploads
         self._grants = grants
+        self._renditions = renditions
 
     def collect(self) -> Collected:
         """Sweep until nothing is left. Raises BackendFailed."""
@@ -44,6 +48,8 @@ class Collector:
         while ended := self._uploads.sweep():
             uploads += ended
         self._grants.forget_uses()
+        while self._renditions.evict():
+            pass
         unreferenced = unknown = staged = 0
         while True:
             swept = self._remains.sweep()
