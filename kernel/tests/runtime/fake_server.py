@@ -20,6 +20,8 @@ from reactor_kernel.runtime.engines import GRANIAN, WAITRESS
 from reactor_kernel.runtime.serve import bind, request_shutdown, run
 from reactor_kernel.runtime.supervisor import Pace, Supervisor
 
+LOG = logging.getLogger("fake")
+
 
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
@@ -66,6 +68,7 @@ class App:
     def __call__(self, environ, start_response):
         path, query = environ["PATH_INFO"], parse_qs(environ["QUERY_STRING"])
         if path == "/slow":
+            LOG.info("slow request begins")
             time.sleep(float(query["secs"][0]))
             return self.answer(start_response, {"slept": query["secs"][0], "pid": os.getpid()})
         if path in LIMITS:
@@ -134,7 +137,7 @@ class Target:
                 [("fake", BackgroundService("clock", lead, leader_only=True))],
                 FileLeader(folder),
                 SystemClock(),
-                logging.getLogger("fake"),
+                LOG,
                 pace=Pace(acquire_every=0.2, check_leadership_every=0.1),
             )
             self.supervisor.start()
