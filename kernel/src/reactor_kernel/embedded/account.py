@@ -11,12 +11,15 @@ through. Nothing becomes listable, nothing opens to other users. Where there are
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import pwd
 import shutil
 import struct
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,33 +64,54 @@ def account_for(data: Path) -> Account:
                 f"chown -R {_ACCOUNT} {data}",
             ) from None
         return Account(owner, entry.pw_gid, entry.pw_name, switch=True)
-    entry = _ensure_account()
+    entry = _ensure_account(_ACCOUNT)
     return Account(entry.pw_uid, entry.pw_gid, entry.pw_name, switch=True)
 
 
-def _ensure_account() -> pwd.struct_passwd:
+def _ensure_account(name: str) -> pwd.struct_passwd:
     try:
-        return pwd.getpwnam(_ACCOUNT)
+        return pwd.getpwnam(name)
     except KeyError:
         pass
+    # useradd looks whether the account exists before it waits for its own lock, and then replaces it: of two that run at
+    # once the second would take the first one's id away.
+    with _one_at_a_time():
+        try:
+            return pwd.getpwnam(name)  # another process made it in the meantime
+        except KeyError:
+            return _make_account(name)
+
+
+def _make_account(name: str) -> pwd.struct_passwd:
     if tool := shutil.which("useradd", path=_system_path()):
         command = [tool, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-        command += ["--shell", "/usr/sbin/nologin", _ACCOUNT]
+        command += ["--shell", "/usr/sbin/nologin", name]
     elif tool := shutil.which("adduser", path=_system_path()):  # busybox
-        command = [tool, "-S", "-H", "-D", "-h", "/nonexistent", "-s", "/sbin/nologin", _ACCOUNT]
+        command = [tool, "-S", "-H", "-D", "-h", "/nonexistent", "-s", "/sbin/nologin", name]
     else:
         raise _refused(
             "Postgres does not run as root, and this machine has neither useradd nor adduser to make an account for it",
-            f"run reactor as an ordinary user, or make a system user named {_ACCOUNT}",
+            f"run reactor as an ordinary user, or make a system user named {name}",
         )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        return pwd.getpwnam(_ACCOUNT)  # also when another process made it in the meantime
+        return pwd.getpwnam(name)
     except KeyError:
         raise _refused(
-            f"Postgres does not run as root, and the account {_ACCOUNT} could not be made: {done.stderr.strip()}",
-            f"run reactor as an ordinary user, or make a system user named {_ACCOUNT}",
+            f"Postgres does not run as root, and the account {name} could not be made: {done.stderr.strip()}",
+            f"run reactor as an ordinary user, or make a system user named {name}",
         ) from None
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Keep other processes of this module out, on this machine."""
+    descriptor = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _system_path() -> str:
