@@ -28,7 +28,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-LIMITS = {"/upload": 2 * 1024 * 1024, "/big": 8 * 1024 * 1024}
+LIMITS = {"/upload": 2 * 1024 * 1024, "/big": 8 * 1024 * 1024, "/unread": 8 * 1024 * 1024}
 
 
 class FileLeader:
@@ -71,6 +71,8 @@ class App:
             LOG.info("slow request begins")
             time.sleep(float(query["secs"][0]))
             return self.answer(start_response, {"slept": query["secs"][0], "pid": os.getpid()})
+        if path == "/unread":
+            return self.answer(start_response, {"pid": os.getpid()}, "401 Unauthorized")
         if path in LIMITS:
             body = environ["wsgi.input"].read()
             return self.answer(start_response, {"received": len(body), "declared": environ.get("CONTENT_LENGTH")})
@@ -88,9 +90,9 @@ class App:
             return self.answer(start_response, {key: value for key, value in environ.items() if isinstance(value, str)})
         return self.answer(start_response, {"pid": os.getpid(), "path": path, "draining": self.target.draining})
 
-    def answer(self, start_response, document):
+    def answer(self, start_response, document, status="200 OK"):
         body = json.dumps(document).encode()
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
     def stream(self, mark):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import socket
@@ -91,6 +92,32 @@ def test_a_chunked_body_in_one_byte_chunks_counts_its_content_only(start, engine
         + b"0\r\n\r\n",
     )
     assert b'"received": 100000' in answer
+
+
+def test_who_uploads_what_the_application_does_not_read_gets_its_answer(start, engine):
+    server = start("--engine", engine).until_up()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)
+    for _ in range(3):
+        connection.request("POST", "/unread", b"x" * (8 * MIB))
+        response = connection.getresponse()
+        assert response.status == 401
+        response.read()
+    connection.request("POST", "/big", b"y" * MIB)
+    assert json.loads(connection.getresponse().read())["received"] == MIB
+    connection.close()
+
+
+def test_who_asks_before_sending_what_the_application_does_not_read_holds_no_thread(start, engine):
+    server = start("--engine", engine, "--threads", 2).until_up()
+    head = b"POST /unread HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n"
+    waiting = [server.connect() for _ in range(4)]
+    for sock in waiting:
+        sock.sendall(head)
+    if engine == "granian":  # waitress takes bodies before the application sees their requests
+        assert [sock.recv(65536).split(b"\r\n", 1)[0] for sock in waiting] == [b"HTTP/1.1 401 Unauthorized"] * 4
+    assert server.get("/health").status == 200
+    for sock in waiting:
+        sock.close()
 
 
 def test_each_route_has_its_own_limit_whatever_the_spelling_of_its_path(start, engine):

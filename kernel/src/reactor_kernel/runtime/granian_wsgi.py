@@ -11,6 +11,7 @@ import logging
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ LOG = logging.getLogger("reactor_kernel.engine")
 _BLOCK = 65536
 _SPOOL_IN_MEMORY = 524288
 _DISCARD_BYTES = 16 * 1024 * 1024
+_DISCARD_SECS = 5.0
 _GATE_WAIT_SECS = 0.25
 
 
@@ -55,10 +57,11 @@ class BodyGate:
 class _GatedInput(io.RawIOBase):
     """Granian's input object as a raw stream; `io.BufferedReader` around it gives correct lines."""
 
-    def __init__(self, source: Any, gate: BodyGate) -> None:
+    def __init__(self, source: Any, gate: BodyGate, length: int) -> None:
         super().__init__()
         self._source = source
         self._gate = gate
+        self.left = length
 
     def readable(self) -> bool:
         return True
@@ -66,6 +69,7 @@ class _GatedInput(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._gate.read(self._source, len(buffer))
         buffer[: len(data)] = data
+        self.left -= len(data)
         return len(data)
 
 
@@ -156,13 +160,13 @@ class Adapter:
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
         if not environ.get("HTTP_HOST"):
             environ.pop("HTTP_HOST", None)
-        source = environ["wsgi.input"]
+        source, body = environ["wsgi.input"], None
         # The HTTP layer only checks its buffer between reads, so heads of several times the limit come through.
         if sum(len(value) for value in environ.values() if type(value) is str) > self.max_header_bytes:
             refused: Refusal | None = refusal.headers_too_large(self.max_header_bytes)
         else:
             try:
-                refused = self._take_body(environ, source)
+                body, refused = self._take_body(environ, source)
             except UploadsSaturated:
                 refused = refusal.uploads_saturated()
         if refused is not None:
@@ -180,25 +184,29 @@ class Adapter:
             self._refuse(proto, environ, refusal.internal_error())
             return
         self._send(proto, environ, started, answer)
+        # Who waits to be told to continue sends nothing once it has its answer.
+        if body is not None and body.left > 0 and "HTTP_EXPECT" not in environ:
+            self._discard(source)
 
     # -- request body ---------------------------------------------------------------------------------------------
 
-    def _take_body(self, environ: dict[str, Any], source: Any) -> Refusal | None:
-        """Put a readable body of known length into the environment, or say why not."""
+    def _take_body(self, environ: dict[str, Any], source: Any) -> tuple[_GatedInput | None, Refusal | None]:
+        """Put a readable body of known length into the environment, or say why not; return what is read from the client."""
         chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
         length = environ.get("CONTENT_LENGTH")
         if not chunked and length in (None, "", "0"):
             environ["wsgi.input"] = io.BytesIO()
-            return None
+            return None, None
         limit = self.limit_for(environ["REQUEST_METHOD"], refusal.read_path(environ["PATH_INFO"]))
         if chunked:
-            return self._spool(environ, source, limit)
+            return None, self._spool(environ, source, limit)
         if not str(length).isdigit():
-            return refusal.malformed("Content-Length is invalid")
+            return None, refusal.malformed("Content-Length is invalid")
         if int(str(length)) > limit:
-            return refusal.payload_too_large(limit)
-        environ["wsgi.input"] = io.BufferedReader(_GatedInput(source, self.gate), _BLOCK)
-        return None
+            return None, refusal.payload_too_large(limit)
+        body = _GatedInput(source, self.gate, int(str(length)))
+        environ["wsgi.input"] = io.BufferedReader(body, _BLOCK)
+        return body, None
 
     def _spool(self, environ: dict[str, Any], source: Any, limit: int) -> Refusal | None:
         """Receive a chunked body up to its limit; WSGI applications rely on a Content-Length."""
@@ -218,9 +226,9 @@ class Adapter:
         return None
 
     def _discard(self, source: Any) -> None:
-        """Read some of a refused body, so that the connection is not reset before the client read why."""
-        discarded = 0
-        while discarded < _DISCARD_BYTES:
+        """Read some of a body nobody wants, so that the connection is not reset before the client read why."""
+        discarded, ends = 0, time.monotonic() + _DISCARD_SECS
+        while discarded < _DISCARD_BYTES and time.monotonic() < ends:
             try:
                 block = self.gate.read(source, _BLOCK)
             except UploadsSaturated:
