@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from reactor_kernel.config.model import OpsConfig
@@ -10,6 +11,7 @@ from reactor_kernel.contracts.runtime import Clock
 
 if TYPE_CHECKING:
     from reactor_kernel.contributions.http import RequestContext
+    from reactor_kernel.http.access import AdminGate
     from reactor_kernel.http.context import Context
 
 
@@ -52,6 +54,10 @@ class PlatformOperators:
 
     def is_admin_token(self, text: str) -> bool:
         """Tell in constant time whether a text is the admin token."""
+        return self._admin.knows(text)
+
+    @cached_property
+    def _admin(self) -> AdminGate:
         from reactor_kernel.http.access import AdminGate
 
-        return AdminGate(self._admin_token, allow_remote=False).knows(text)
+        return AdminGate(self._admin_token, allow_remote=False)

@@ -93,7 +93,7 @@ class FileSystemBackend:
         """Open the file; what is removed while it is read is read to its end."""
         with _failing("a content cannot be read"):
             try:
-                file = open(self._path(locator), "rb", buffering=0)  # noqa: SIM115 - the iterator closes it
+                file = open(self._name(locator), "rb", buffering=0)  # noqa: SIM115 - the iterator closes it
             except FileNotFoundError as error:
                 raise BlobMissing(locator) from error
         return _pieces(file, start, length)
@@ -134,9 +134,12 @@ class FileSystemBackend:
             raise BackendFailed("what is read is not what was written")
 
     def _path(self, locator: str) -> Path:
+        return Path(self._name(locator))
+
+    def _name(self, locator: str) -> str:
         if not _DIGEST.match(locator):
             raise BlobMissing(locator)
-        return self._blobs / locator[:2] / locator[2:4] / locator
+        return f"{self._blobs}/{locator[:2]}/{locator[2:4]}/{locator}"
 
     def _open_new(self, place: Path) -> FileIO:
         try:
