@@ -28,7 +28,7 @@ CLIENTS = {
 # Tests mostly wait for processes and for Postgres, so two cores bear more workers than there are cores.
 WORKERS = os.environ.get("REACTOR_TEST_WORKERS") or str(2 * (os.cpu_count() or 1))
 # Files stay whole, since their tests share servers and databases.
-PYTEST = ["pytest", "-q", "--timeout=300"]
+PYTEST = ["pytest", "-q", "--timeout=300", "--durations=12"]
 SPREAD = ["-n", WORKERS, "--dist", "loadfile"]
 CONSTRAINTS = str(ROOT / "constraints.txt")
 # Folders of tests/ that the sessions docs and budget run.
