@@ -33,7 +33,7 @@ SPREAD = ["-n", WORKERS, "--dist", "loadfile"]
 CONSTRAINTS = str(ROOT / "constraints.txt")
 # Folders of tests/ that the sessions docs and budget run.
 OWN_SESSIONS = ["--ignore=tests/docs", "--ignore=tests/boot"]
-SCRATCH_BYTES = 6 * 2**30
+SCRATCH_BYTES = 3 * 2**30
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 nox.options.sessions = ["lint", "types", "kernel", "plugin", "compose", "docs", "budget"]
@@ -186,7 +186,7 @@ def docs(session: nox.Session) -> None:
     folders = [ROOT / "kernel", *(ROOT / "plugins" / name for name in PLUGINS), *EXAMPLES]
     install(session, *folders, clients=PLUGINS)
     session.run("python", "docs/generate_hooks.py", "--check")
-    pytest(session, "tests/docs", spread=False)
+    pytest(session, "tests/docs")
 
 
 @nox.session
