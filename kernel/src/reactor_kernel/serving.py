@@ -115,8 +115,11 @@ def run(raw: RawConfig) -> int:
     For programs that embed the server: what is configured is loaded with `reactor_kernel.config.loader.load`. SIGTERM and SIGINT
     end it, so it is called on the main thread.
     """
+    from reactor_kernel.runtime.signals import interruptible
+
     try:
-        return Kernel(raw).serve()
+        with interruptible():
+            return Kernel(raw).serve()
     except KeyboardInterrupt:  # while it was starting
         return ExitCode.OK
     except BootError as error:

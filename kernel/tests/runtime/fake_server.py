@@ -7,6 +7,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from reactor_kernel.contributions import BackgroundService
 from reactor_kernel.errors import BootError, ExitCode, Fault
 from reactor_kernel.runtime.engines import GRANIAN, WAITRESS
 from reactor_kernel.runtime.serve import bind, request_shutdown, run
+from reactor_kernel.runtime.signals import interruptible
 from reactor_kernel.runtime.supervisor import Pace, Supervisor
 
 LOG = logging.getLogger("fake")
@@ -106,6 +108,14 @@ class App:
                 Path(mark).write_text("closed")
 
 
+class Dropped:
+    """Gets a signal where the interpreter drops what is raised."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+
+
 class Target:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -163,6 +173,7 @@ def main() -> int:
     parser.add_argument("--drain", type=float, default=10.0)
     parser.add_argument("--fail", default="")
     parser.add_argument("--leaders", default="")
+    parser.add_argument("--early", choices=["dropped", "seen"])
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
@@ -172,7 +183,15 @@ def main() -> int:
         return error.exit_code
     say(f"listening {target.listener.getsockname()[1]}")
     try:
-        return run(target)
+        with interruptible():
+            if args.early == "dropped":
+                Dropped()
+            elif args.early == "seen":
+                os.kill(os.getpid(), signal.SIGINT)
+            return run(target)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 0
     except BootError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

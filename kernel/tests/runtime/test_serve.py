@@ -86,6 +86,26 @@ def test_a_second_signal_ends_everything_at_once(start, engine, workers):
     sock.close()
 
 
+@both_sizes
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN])
+@pytest.mark.parametrize("early", ["dropped", "seen"])
+def test_a_signal_that_came_while_it_started_ends_it(start, workers, before, early):
+    """Shells let what they start in the background ignore SIGINT."""
+    former = signal.signal(signal.SIGINT, before)
+    try:
+        server = start("--workers", workers, "--early", early)
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert server.wait() == 0
+    said = server.process.stdout.read()
+    if early == "seen":
+        assert said == "interrupted\n"
+    else:
+        assert "Exception ignored" in server.log
+        assert said.count("stopped ") == workers
+        assert "draining" in server.log
+
+
 def test_an_interrupt_sent_to_the_whole_group_drains_once(start):
     server = start("--workers", 2).until_up()
     sock = begin_slow(server, 1)

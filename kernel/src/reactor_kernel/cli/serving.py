@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,25 +29,26 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
     """
     from reactor_kernel.kernel import Kernel
     from reactor_kernel.runtime.serve import bind
+    from reactor_kernel.runtime.signals import interruptible
     from reactor_kernel.serving import prepare
 
     kernel = Kernel(raw)
     invocation.on_close(kernel.close)
-    # Until the server's own handlers stand, being asked to stop must not leave an embedded Postgres behind.
-    signal.signal(signal.SIGTERM, _stop)
     try:
-        prepare(kernel)
-        for warning in kernel.warnings:
-            invocation.out.warn(warning)
-        address = kernel.config.server.bind
-        listener = bind(address.host, address.port)
-        invocation.on_close(listener.close)
-        # The system may have chosen the port, so the screen asks the socket.
-        port: int = listener.getsockname()[1]
-        url = base_url(address.host, port)
-        return kernel.serve(
-            listener=listener, on_ready=(lambda ready: _show(invocation, ready, url)) if screen else None
-        )
+        # Until the server's own handlers stand, being asked to stop must not leave an embedded Postgres behind.
+        with interruptible():
+            prepare(kernel)
+            for warning in kernel.warnings:
+                invocation.out.warn(warning)
+            address = kernel.config.server.bind
+            listener = bind(address.host, address.port)
+            invocation.on_close(listener.close)
+            # The system may have chosen the port, so the screen asks the socket.
+            port: int = listener.getsockname()[1]
+            url = base_url(address.host, port)
+            return kernel.serve(
+                listener=listener, on_ready=(lambda ready: _show(invocation, ready, url)) if screen else None
+            )
     except KeyboardInterrupt:
         # Stopped while starting: Ctrl+C and SIGTERM are clean ends of a server (contract kernel.md §2.5).
         return ExitCode.OK
@@ -73,10 +73,6 @@ def serve_project(invocation: Invocation, raw: RawConfig, *, screen: bool) -> in
             details={"server_code": error.error_code, **error.details},
             exit_code=error.exit_code,
         ) from None
-
-
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _show(invocation: Invocation, kernel: Kernel, url: str) -> None:

@@ -11,7 +11,8 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -23,6 +24,41 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def _arrived(number: int, frame: FrameType | None) -> None:
     """Do nothing: the wakeup descriptor has already carried the number."""
+
+
+# What came before a server's own handlers stood.
+_early: list[int] = []
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the signals that end a server raise KeyboardInterrupt in the block, which starts one and serves.
+
+    Also those that whoever started this process had it ignore. The interpreter drops an exception that is raised in a callback
+    of its own, such as one of an import, so the first `SignalPipe` delivers what came before it once more. Off the main thread
+    nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _early.clear()
+    former = {number: signal.signal(number, _interrupt) for number in ENDING if _is_meant(number)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _early.append(number)
+    raise KeyboardInterrupt
+
+
+def _is_meant(number: signal.Signals) -> bool:
+    # nohup and the like want SIGHUP ignored; SIGINT is ignored by shells for background jobs, yet an operator who sends it by
+    # hand means it.
+    return number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
 
 
 class SignalPipe:
@@ -37,12 +73,12 @@ class SignalPipe:
         if threading.current_thread() is threading.main_thread():
             self._former_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
             for number in caught:
-                # nohup and the like want SIGHUP ignored; SIGINT is ignored by shells for background jobs, yet an
-                # operator who sends it by hand means it.
-                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                if _is_meant(number):
                     self._former[number] = signal.signal(number, _arrived)
             for number in ignored:
                 self._former[number] = signal.signal(number, signal.SIG_IGN)
+            while _early:
+                self.send(_early.pop(0))
 
     def send(self, byte: int = SHUTDOWN) -> None:
         """Put a byte into the pipe."""
