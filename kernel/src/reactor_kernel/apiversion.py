@@ -15,7 +15,7 @@ HISTORY: dict[tuple[int, int], str] = {
     "ChangeFeed: authorised streams of row changes. BlobStore: contents of capabilities' own. "
     "EventStream takes ready frames and a heartbeat of one's own. "
     "Mount.dialect and .exposes. Identity.role_name. Database.run and .begin: isolation and abandoned; RequestContext.abandoned. "
-    "MetricsRegistry.render. status_of.",
+    "MetricsRegistry.render. status_of. Tx.publish takes several events.",
 }
 
 

@@ -122,6 +122,22 @@ def test_durable_events_are_rows_of_the_writers_transaction(database: PostgresDa
     ]
 
 
+def test_several_events_are_published_together_or_not_at_all(database: PostgresDatabase) -> None:
+    heard: list[object] = []
+    others: list[object] = []
+    database.attach_bus(bus(local(heard.append), local(others.append), durable("mail.welcome")))
+    events = [Created(name, EVENT.at) for name in ("Ada", "Bea", "Cyd")]
+    with database.begin(ANONYMOUS) as tx:
+        tx.publish("shop.user.created", *events)
+        tx.publish("shop.user.created")
+        with pytest.raises(InternalError) as caught:
+            tx.publish("shop.user.created", EVENT, Other("x"))
+        assert caught.value.message == "the payload of event shop.user.created must be a Created, not a Other"
+    assert heard == others == events
+    names = sorted(msgspec.json.decode(payload or b"")["name"] for _, _, payload, _, _ in stored(database))
+    assert names == ["Ada", "Bea", "Cyd"]
+
+
 def test_a_wrong_payload_or_topic_fails_at_once(database: PostgresDatabase) -> None:
     database.attach_bus(bus())
     with database.begin() as tx:

@@ -29,7 +29,7 @@ from reactor_kernel.api import (
 
 SECRET = "a secret that signs URLs"
 # What a stranger to both notices must be the same on each; REACTOR_TEST_STORAGE=s3 (or fs,s3,memory) runs everything so.
-ON_EACH_BACKEND = {"test_conditions", "test_multipart", "test_objects"}
+ON_EACH_BACKEND = {"test_collecting", "test_conditions", "test_multipart", "test_objects"}
 
 
 def pytest_generate_tests(metafunc: Any) -> None:

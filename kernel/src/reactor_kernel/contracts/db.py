@@ -61,10 +61,11 @@ class Tx(Protocol):
         """Run raw statements in one round trip inside this transaction."""
         ...
 
-    def publish(self, topic: str, payload: object) -> None:
-        """Emit an event: written to the outbox now for durable subscribers, delivered only if this commits.
+    def publish(self, topic: str, *payloads: object) -> None:
+        """Emit events: written to the outbox now for durable subscribers, delivered only if this commits.
 
-        `payload` is an instance of the type declared for the topic by `reactor_event_types`.
+        Each of `payloads` is an event, an instance of the type declared for the topic by `reactor_event_types`. However many there
+        are, they cost one round trip.
         """
         ...
 

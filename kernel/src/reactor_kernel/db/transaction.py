@@ -32,8 +32,8 @@ _NOTIFY = "SELECT pg_notify($1, $2)"
 class Publisher(Protocol):
     """What a transaction needs of the event bus."""
 
-    def publish(self, tx: Tx, topic: str, payload: object) -> None:
-        """Write an event's rows through `tx` and arrange its local delivery."""
+    def publish(self, tx: Tx, topic: str, *payloads: object) -> None:
+        """Write the rows of events through `tx` and arrange their local delivery."""
         ...
 
 
@@ -206,10 +206,10 @@ class PostgresTx:
 
     # -- effects of the commit ------------------------------------------------------------------------------------
 
-    def publish(self, topic: str, payload: object) -> None:
-        """Emit an event with this transaction."""
+    def publish(self, topic: str, *payloads: object) -> None:
+        """Emit events with this transaction."""
         self._standing()
-        self._publisher().publish(self, topic, payload)
+        self._publisher().publish(self, topic, *payloads)
 
     def notify(self, channel: str, payload: str = "") -> None:
         """NOTIFY listeners when this commits."""

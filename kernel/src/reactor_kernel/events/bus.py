@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -95,18 +96,22 @@ class EventBus:
             )
         self._deliver(known, payload)
 
-    def publish(self, tx: Tx, topic: str, payload: object) -> None:
-        """Write the outbox rows of an event through `tx` and deliver it locally after the commit."""
-        known = self._check(topic, payload)
+    def publish(self, tx: Tx, topic: str, *payloads: object) -> None:
+        """Write the outbox rows of events through `tx` in one round trip, and deliver them locally after the commit."""
+        known = self._check(topic, *payloads)
+        if not payloads:
+            return
         if known.durable:
-            event = str(uuid7(int(self._clock.now().timestamp() * 1000)))
-            body = msgspec.json.encode(payload)
             names = msgspec.json.encode(known.durable)
             version = str(known.type.version)
             # As the owner: callers' roles cannot see the outbox. NOTIFY reaches the relays only if this commits.
-            tx.run([Statement(_INSERT, (event, topic, version, body, names), as_owner=True), _WAKE])
+            rows = [
+                Statement(_INSERT, (self._id(), topic, version, msgspec.json.encode(one), names), as_owner=True)
+                for one in payloads
+            ]
+            tx.run([*rows, _WAKE])
         if known.local:
-            tx.after_commit(lambda: self._deliver(known, payload))
+            tx.after_commit(lambda: self._deliver(known, *payloads))
 
     def relay(self, database: PostgresDatabase, policy: RelayPolicy | None = None) -> BackgroundService:
         """Return the service that delivers durable events; every node runs it. Call before the listener starts."""
@@ -142,19 +147,23 @@ class EventBus:
         if self.on_failure is not None:
             self.on_failure(topic, plugin)
 
-    def _check(self, topic: str, payload: object) -> _Topic:
+    def _id(self) -> str:
+        return str(uuid7(int(self._clock.now().timestamp() * 1000)))
+
+    def _check(self, topic: str, *payloads: object) -> _Topic:
         known = self._topics.get(topic)
         if known is None:
             raise InternalError(
                 f"event {topic} is not declared; yield EventType({topic!r}, …) from reactor_event_types of the publishing plugin"
             )
-        if type(payload) is not known.type.payload:
-            wanted, got = known.type.payload.__qualname__, type(payload).__qualname__
-            raise InternalError(f"the payload of event {topic} must be a {wanted}, not a {got}")
+        for payload in payloads:
+            if type(payload) is not known.type.payload:
+                wanted, got = known.type.payload.__qualname__, type(payload).__qualname__
+                raise InternalError(f"the payload of event {topic} must be a {wanted}, not a {got}")
         return known
 
-    def _deliver(self, known: _Topic, payload: object) -> None:
-        for plugin, subscription in known.local:
+    def _deliver(self, known: _Topic, *payloads: object) -> None:
+        for payload, (plugin, subscription) in product(payloads, known.local):
             try:
                 subscription.handler(payload)
             except Exception:  # noqa: BLE001 - what happened stands; one subscriber must not take it from the others

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauthenticated
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
+from reactor_storage.changes import announce_removed
 from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest
 from reactor_storage.keys import NIL_ORG, bucket_name, looked_for, system_bucket_name
 from reactor_storage.model import Bucket, Policy
@@ -161,15 +162,17 @@ class Buckets:
                 (gone,) = tx.run([queries.all_of_bucket(bucket.org_id, bucket.name, _EMPTYING)])
                 if not gone.rows:
                     break
-                details = {"objects": len(gone.rows)}
+                keys, version_ids = texts_in(gone), texts_in(gone, 1)
+                details = {"objects": len(keys)}
                 forgotten, _ = tx.run(
                     [
-                        queries.forget(texts_in(gone, 1)),
+                        queries.forget(version_ids),
                         queries.audit(
                             "bucket.empty", caller.identity, caller.request_id, bucket=bucket.name, details=details
                         ),
                     ]
                 )
+                announce_removed(tx, bucket, zip(keys, version_ids, strict=True))
             self._remains.release(texts_in(forgotten))
         (forgotten,) = self._db.run(None, [queries.forget_bucket_history(bucket.org_id, bucket.name)])
         self._remains.release(texts_in(forgotten))

@@ -5,7 +5,7 @@ Rows are written as the caller, under row-level security; versions, audit and ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -92,8 +92,7 @@ def remove(
             *(_audit("object.delete", caller, bucket, one.key, details) for one in found),
         ]
     )
-    for one in found:
-        announce_removed(tx, one)
+    announce_removed(tx, bucket, [(one.key, one.version_id) for one in found])
     kept = set(texts_in(noted))
     return [Removed(one, id if id in kept else None) for id, one in markers], texts_in(ended)
 
@@ -113,7 +112,7 @@ def drop_version(tx: Tx, caller: Caller, bucket: Bucket, version: Version) -> li
             announce_stored(tx, before[0].as_object(), created=version.delete_marker)
         elif not version.delete_marker:
             tx.run([history_queries.remove_row(*place)])
-            announce_removed(tx, version.as_object())
+            announce_removed(tx, bucket, [(version.key, version.version_id)])
     return texts_in(forgotten)
 
 
@@ -128,10 +127,13 @@ def announce_stored(tx: Tx, stored: StoredObject, *, created: bool) -> None:
     )  # fmt: skip
 
 
-def announce_removed(tx: Tx, found: StoredObject) -> None:
-    """Tell that a key has no object any more, once this commits."""
-    event = events.ObjectRemoved(org_id=found.org_id, bucket=found.bucket, key=found.key, version_id=found.version_id)
-    tx.publish(events.REMOVED, event)
+def announce_removed(tx: Tx, bucket: Bucket, gone: Iterable[tuple[str, str]]) -> None:
+    """Tell of each key that it has no object any more, and which version that had, once this commits."""
+    told = (
+        events.ObjectRemoved(org_id=bucket.org_id, bucket=bucket.name, key=key, version_id=version_id)
+        for key, version_id in gone
+    )
+    tx.publish(events.REMOVED, *told)
 
 
 def _audit(event: str, caller: Caller, bucket: Bucket, key: str, details: Mapping[str, Any] | None) -> Statement:

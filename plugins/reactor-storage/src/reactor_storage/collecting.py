@@ -10,24 +10,23 @@ from reactor_storage.grants import Grants
 from reactor_storage.images.renditions import Renditions
 from reactor_storage.multipart import MultipartUploads
 from reactor_storage.remains import Remains
-from reactor_storage.rows import texts_in
-
-# More than this is not counted ahead; it is removed nevertheless.
-_MOST = 1_000_000
+from reactor_storage.rows import count_in
 
 
-class Collected(msgspec.Struct, frozen=True, omit_defaults=True):
+class Collected(msgspec.Struct, frozen=True):
     """What was removed, or would be.
 
-    `uploads` whose time is over, contents that are `unreferenced` by any row, of which no row is `known`, and those `staged` by
-    processes that are gone; the last are not counted ahead.
+    `uploads` whose time is over before they became an object, `renditions` that are too old or too many, contents that are
+    `unreferenced` by any row, with what was rendered from them, contents of which no row knows (`unknown`), and those `staged` by
+    processes that are gone.
     """
 
     dry_run: bool
     uploads: int
+    renditions: int
     unreferenced: int
     unknown: int
-    staged: int | None = None
+    staged: int
 
 
 class Collector:
@@ -44,22 +43,27 @@ class Collector:
 
     def collect(self) -> Collected:
         """Sweep until nothing is left. Raises BackendFailed."""
-        uploads = 0
-        while ended := self._uploads.sweep():
-            uploads += ended
+        uploads = renditions = 0
+        # Before contents go, with which renditions go that are counted here.
+        while evicted := self._renditions.evict():
+            renditions += evicted
+        while (swept := self._uploads.sweep()).ended:
+            uploads += swept.given_up
         self._grants.forget_uses()
-        while self._renditions.evict():
-            pass
         unreferenced = unknown = staged = 0
         while True:
-            swept = self._remains.sweep()
+            left = self._remains.sweep()
             unreferenced, unknown, staged = (
-                unreferenced + swept.unreferenced, unknown + swept.unknown, staged + swept.staged
+                unreferenced + left.unreferenced, unknown + left.unknown, staged + left.staged
             )  # fmt: skip
-            if not swept.unreferenced:
-                return Collected(False, uploads, unreferenced, unknown, staged)
+            if not left.unreferenced:
+                return Collected(False, uploads, renditions, unreferenced, unknown, staged)
 
     def rehearse(self) -> Collected:
-        """Count what `collect` would remove, up to a million of a kind."""
-        ended, left = self._db.run(None, [multipart_queries.expired(_MOST), queries.unreferenced(_MOST)], readonly=True)
-        return Collected(True, len(texts_in(ended)), len(texts_in(left)), sum(map(len, self._remains.unknown())))
+        """Count what `collect` would remove. Raises BackendFailed."""
+        statements = [
+            multipart_queries.count_given_up(), self._renditions.count_evicted(), queries.count_unreferenced()
+        ]  # fmt: skip
+        uploads, renditions, unreferenced = map(count_in, self._db.run(None, statements, readonly=True))
+        unknown = sum(map(len, self._remains.unknown()))
+        return Collected(True, uploads, renditions, unreferenced, unknown, self._remains.staged())

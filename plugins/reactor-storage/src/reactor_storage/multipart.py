@@ -52,6 +52,13 @@ class Part(msgspec.Struct, frozen=True):
     uploaded_at: datetime
 
 
+class SweptUploads(msgspec.Struct, frozen=True):
+    """Uploads whose time was over: all that `ended`, and those of them that had not become an object."""
+
+    ended: int
+    given_up: int
+
+
 _UPLOAD = msgspec.json.Decoder(Upload)
 _PART = msgspec.json.Decoder(Part)
 
@@ -217,13 +224,17 @@ class MultipartUploads:
         (result,) = self._db.run(None, [statement], readonly=True)
         return [_UPLOAD.decode(row[0] or b"") for row in result.rows]
 
-    def sweep(self) -> int:
-        """Forget uploads of every kind whose time is over; return how many had not become an object."""
+    def sweep(self) -> SweptUploads:
+        """Forget a batch of uploads, of every kind, whose time is over."""
         (found,) = self._db.run(None, [multipart_queries.expired(_BATCH)], readonly=True)
-        for id in texts_in(found):
-            dropped, *_ = self._db.run(None, multipart_queries.end_upload(id))
+        ended = given_up = 0
+        for id, done in zip(texts_in(found), texts_in(found, 1), strict=True):
+            dropped, gone = self._db.run(None, multipart_queries.end_upload(id))
             self._remains.release(texts_in(dropped))
-        return texts_in(found, 1).count("f")
+            # None where another node ended it first.
+            ended += gone.affected
+            given_up += gone.affected if done == "f" else 0
+        return SweptUploads(ended, given_up)
 
     def _audit(self, event: str, caller: Caller, upload: Upload) -> Statement:
         return queries.audit(

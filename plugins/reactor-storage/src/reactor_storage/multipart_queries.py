@@ -12,6 +12,7 @@ _UPLOAD = """json_build_object('id', u.id, 'bucket', u.bucket, 'key', u.key, 'or
 _PART = """json_build_object('number', p.part_number, 'locator', p.locator, 'etag', p.etag, 'size', p.size,
   'uploaded_at', p.uploaded_at)"""
 _OPEN = "u.expires_at > now()"
+_DONE = "coalesce((facts->>'done')::boolean, false)"
 
 
 def insert_upload(
@@ -106,9 +107,17 @@ def end_upload(upload_id: str) -> list[Statement]:
 def expired(most: int) -> Statement:
     """Return uploads, of whatever kind, whose time is over: id, and whether its object was made (`t`)."""
     return Statement(
-        """select id, coalesce((facts->>'done')::boolean, false) from _reactor_storage.multipart_uploads
+        f"""select id, {_DONE} from _reactor_storage.multipart_uploads
           where expires_at <= now() order by expires_at limit $1""",
         (str(most),),
+        as_owner=True,
+    )
+
+
+def count_given_up() -> Statement:
+    """Count the uploads, of whatever kind, whose time is over and whose object was not made."""
+    return Statement(
+        f"select count(*) from _reactor_storage.multipart_uploads where expires_at <= now() and not {_DONE}",
         as_owner=True,
     )
 

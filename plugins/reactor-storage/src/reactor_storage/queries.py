@@ -24,9 +24,9 @@ _CONTENT = """json_build_object('id', o.id, 'bucket', o.bucket, 'key', o.key, 'o
   'version_id', o.version_id, 'created_at', o.created_at, 'updated_at', o.updated_at, 'locator', v.locator)"""
 _THIS = "org_id = $1 and bucket = $2 and key = $3"
 # A picture that is its own rendition keeps nothing: that row goes with its source.
-_UNRENDERED = (
-    "not exists (select from _reactor_storage.renditions r where r.locator = b.locator and r.source <> b.locator)"
-)
+_UNREFERENCED = """not exists (select from _reactor_storage.versions v where v.locator = b.locator)
+  and not exists (select from _reactor_storage.multipart_parts p where p.locator = b.locator)
+  and not exists (select from _reactor_storage.renditions r where r.locator = b.locator and r.source <> b.locator)"""
 
 
 # -- buckets ----------------------------------------------------------------------------------------------------------
@@ -304,10 +304,7 @@ def lock_blob(locator: str) -> Statement:
 def drop_blob(locator: str) -> Statement:
     """Remove a content's row if nothing refers to it; returns it then. Hold it first."""
     return Statement(
-        f"""delete from _reactor_storage.blobs b where locator = $1
-          and not exists (select from _reactor_storage.versions v where v.locator = b.locator)
-          and not exists (select from _reactor_storage.multipart_parts p where p.locator = b.locator)
-          and {_UNRENDERED} returning locator""",
+        f"delete from _reactor_storage.blobs b where locator = $1 and {_UNREFERENCED} returning locator",
         (locator,),
         as_owner=True,
     )
@@ -316,13 +313,13 @@ def drop_blob(locator: str) -> Statement:
 def unreferenced(most: int) -> Statement:
     """Return contents that nothing refers to."""
     return Statement(
-        f"""select locator from _reactor_storage.blobs b
-          where not exists (select from _reactor_storage.versions v where v.locator = b.locator)
-          and not exists (select from _reactor_storage.multipart_parts p where p.locator = b.locator)
-          and {_UNRENDERED} limit $1""",
-        (str(most),),
-        as_owner=True,
+        f"select locator from _reactor_storage.blobs b where {_UNREFERENCED} limit $1", (str(most),), as_owner=True
     )
+
+
+def count_unreferenced() -> Statement:
+    """Count the contents that nothing refers to."""
+    return Statement(f"select count(*) from _reactor_storage.blobs b where {_UNREFERENCED}", as_owner=True)
 
 
 def unknown_blobs(locators: Sequence[str]) -> Statement:

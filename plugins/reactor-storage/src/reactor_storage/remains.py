@@ -65,6 +65,10 @@ class Remains:
             (found,) = self._db.run(None, [queries.unknown_blobs(batch)], readonly=True)
             yield texts_in(found)
 
+    def staged(self) -> int:
+        """Count what the backend has staged for a day, which `sweep` drops."""
+        return self._backend.count_staged(before=self._clock.now() - GRACE)
+
     def _unreferenced(self) -> list[str]:
         (found,) = self._db.run(None, [queries.unreferenced(_BATCH)], readonly=True)
         return texts_in(found)

@@ -49,6 +49,12 @@ def texts_in(result: RawResult, column: int = 0) -> list[str]:
     return [value.decode() for row in result.rows if (value := row[column]) is not None]
 
 
+def count_in(result: RawResult) -> int:
+    """Return the only number of a result."""
+    [[number]] = result.rows
+    return int(number or 0)
+
+
 @contextmanager
 def policies_speak(what: str) -> Iterator[None]:
     """Turn the refusal of a policy into 403 `policy_denied`; `what` says what was tried."""

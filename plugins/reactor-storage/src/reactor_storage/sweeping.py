@@ -15,7 +15,7 @@ def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
     log, uploads = parts.ctx.log, parts.multipart("multipart")
     while not stop.wait(parts.config.sweep_every_secs):
         try:
-            ended = uploads.sweep()
+            given_up = uploads.sweep().given_up
             parts.grants.forget_uses()
             while parts.renditions.evict():
                 pass
@@ -23,8 +23,8 @@ def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
         except ReactorError as error:
             log.warning("the sweep of storage ended early: %s", error)
             continue
-        if ended:
-            log.info("%d uploads in parts were given up and are dropped", ended)
+        if given_up:
+            log.info("%d uploads in parts were given up and are dropped", given_up)
         if swept.unreferenced or swept.unknown or swept.staged:
             log.info(
                 "swept %d contents nothing referred to, %d that no row knew, %d of uploads that ended",

@@ -60,6 +60,9 @@ class MemoryBackend:
     def sweep_staged(self, *, before: datetime) -> int:
         return 0  # what was staged is listed by `kept`
 
+    def count_staged(self, *, before: datetime) -> int:
+        return 0
+
     def check(self) -> None:
         """There is nothing that could fail."""
 

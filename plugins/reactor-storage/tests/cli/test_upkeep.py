@@ -19,18 +19,19 @@ def test_what_nothing_refers_to_is_removed_at_the_administrators_word(
     sql("delete from storage.objects")
     sql("delete from _reactor_storage.versions")
     admin = tool_for(ADMIN_TOKEN)
-    counted = {"uploads": 0, "unreferenced": 1, "unknown": 0}
+    counted = {"uploads": 0, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0}
     assert admin("gc", "--dry-run").data == {"dry_run": True, **counted}
     shown = admin("gc", flags=("-o", "human")).out.decode().splitlines()
     assert [line.split() for line in shown] == [
         ["WHAT", "REMOVED"],
         ["------------", "-------"],
         ["uploads", "0"],
+        ["renditions", "0"],
         ["unreferenced", "1"],
         ["unknown", "0"],
         ["staged", "0"],
     ]
-    assert admin("gc").data == {"dry_run": False, **counted, "unreferenced": 0, "staged": 0}
+    assert admin("gc").data == {"dry_run": False, **counted, "unreferenced": 0}
     done = tool("gc")
     assert (done.code, done.error["code"]) == (3, "AUTH_FAILED")
 

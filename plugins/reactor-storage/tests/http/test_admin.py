@@ -84,9 +84,13 @@ def test_the_sweep_runs_at_somebodys_word(client: Any, ann: Member, sql: Any, fi
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    assert collect("?dry_run=true") == {"dry_run": True, "uploads": 1, "unreferenced": 1, "unknown": 0}
+    assert collect("?dry_run=true") == {
+        "dry_run": True, "uploads": 1, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0,
+    }  # fmt: skip
     assert len(files()) == 3
-    assert collect() == {"dry_run": False, "uploads": 1, "unreferenced": 1, "unknown": 0, "staged": 0}
+    assert collect() == {
+        "dry_run": False, "uploads": 1, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0,
+    }  # fmt: skip
     assert len(files()) == 1
     assert ann.get("docs/a").content == b"kept"
     assert ann.call("POST", "_admin/gc").status_code == 401

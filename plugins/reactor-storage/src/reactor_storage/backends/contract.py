@@ -112,6 +112,10 @@ class Backend(Protocol):
         """Drop what was staged before an instant and never kept; return how many."""
         ...
 
+    def count_staged(self, *, before: datetime) -> int:
+        """Return how many `sweep_staged` would drop."""
+        ...
+
     def check(self) -> None:
         """Write, read and remove a small content. Raises BackendFailed with the reason."""
         ...

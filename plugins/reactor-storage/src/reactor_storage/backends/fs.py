@@ -114,12 +114,19 @@ class FileSystemBackend:
 
     def sweep_staged(self, *, before: datetime) -> int:
         """Remove files of uploads whose process is gone."""
-        limit, swept = before.timestamp(), 0
-        for path in self._staging.glob("*"):
-            if _older(path, limit):
-                self._unlink(path)
-                swept += 1
+        swept = 0
+        for path in self._abandoned(before):
+            self._unlink(path)
+            swept += 1
         return swept
+
+    def count_staged(self, *, before: datetime) -> int:
+        """Count them."""
+        return sum(1 for _ in self._abandoned(before))
+
+    def _abandoned(self, before: datetime) -> Iterator[Path]:
+        limit = before.timestamp()
+        return (path for path in self._staging.glob("*") if _older(path, limit))
 
     def check(self) -> None:
         """Write, read and remove a file."""

@@ -135,18 +135,24 @@ class S3Backend:
     def sweep_staged(self, *, before: datetime) -> int:
         """Abort uploads in parts that began before an instant: their process is gone."""
         swept = 0
+        for key, upload_id in self._abandoned(before):
+            with self._speech.about("abort an upload"):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            swept += 1
+        return swept
+
+    def count_staged(self, *, before: datetime) -> int:
+        """Count them."""
+        return sum(1 for _ in self._abandoned(before))
+
+    def _abandoned(self, before: datetime) -> Iterator[tuple[str, str]]:
+        """Yield key and upload id of uploads in parts that began before an instant."""
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=self._folder)
         for page in self._pages(pages, "list uploads"):
             for found in page.get("Uploads", ()):
                 locator = found["Key"].removeprefix(self._folder)
-                if not _LOCATOR.match(locator) or _begun(locator) >= before:
-                    continue
-                with self._speech.about("abort an upload"):
-                    self._client.abort_multipart_upload(
-                        Bucket=self._bucket, Key=found["Key"], UploadId=found["UploadId"]
-                    )
-                swept += 1
-        return swept
+                if _LOCATOR.match(locator) and _begun(locator) < before:
+                    yield found["Key"], found["UploadId"]
 
     def check(self) -> None:
         """Write, read and remove an object."""

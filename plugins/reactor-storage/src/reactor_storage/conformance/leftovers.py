@@ -64,6 +64,7 @@ class LeftoverChecks(Subject):
 
     def test_sweeping_leaves_what_is_young(self, backend: Backend) -> None:
         found = staged(backend, b"in the middle of an upload")
+        assert backend.count_staged(before=datetime.now(UTC) + _EARLIER) == 0
         assert backend.sweep_staged(before=datetime.now(UTC) + _EARLIER) == 0
         backend.keep(found)
         assert content_of(backend, found.locator) == b"in the middle of an upload"
@@ -71,7 +72,10 @@ class LeftoverChecks(Subject):
     def test_what_a_dead_process_staged_is_found_by_another(self, backend: Backend, make_backend: MakeBackend) -> None:
         found = staged(backend, b"orphan")
         after = make_backend()
+        counted = after.count_staged(before=datetime.now(UTC) + _LATER)
         swept = after.sweep_staged(before=datetime.now(UTC) + _LATER)
+        assert counted == swept, "`count_staged` is not what `sweep_staged` drops"
+        assert after.count_staged(before=datetime.now(UTC) + _LATER) == 0
         listed = everything(after)
         assert (swept, listed) in ((1, set()), (0, {found.locator})), "neither swept nor listed by `kept`"
         for locator in listed:

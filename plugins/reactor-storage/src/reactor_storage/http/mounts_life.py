@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def mounts(parts: Assembly) -> Iterable[Mount]:
-    """Yield them."""
+    """Yield them. That of usage is PUBLIC to the kernel, because it admits users and the admin token alike."""
     versions = VersionsResource(parts.history)
     yield Mount("/storage/v1/versions/{bucket}/{key:path}", versions, access=Access.USER)
     yield Mount("/storage/v1/restore/{bucket}/{key:path}", versions, access=Access.USER, suffix="restore")
-    yield Mount("/storage/v1/usage", UsageResource(parts.usage), access=Access.USER)
+    yield Mount("/storage/v1/usage", UsageResource(parts.usage), access=Access.PUBLIC)

@@ -24,24 +24,27 @@ _KEY = "{bucket}/{key:path}"
 
 
 def mounts(parts: Assembly) -> Iterable[Mount]:
-    """Yield them. Literal words stand where a bucket could, so they are no names of buckets."""
+    """Yield them. Literal words stand where a bucket could, so they are no names of buckets.
+
+    Those that the command line uses are PUBLIC to the kernel, because they admit users and the admin token alike.
+    """
     buckets = SdkBucketResource(parts.buckets)
     bulk = BulkResource(parts.buckets, parts.reader, parts.writer)
     lists = SdkListResource(parts.reader, parts.listings)
     signs = SdkSignResource(parts.grants, parts.reader)
     limit = parts.config.max_upload_size
-    for path, resource, suffix in (
-        ("bucket", buckets, None),
-        ("bucket/{bucket}", buckets, "one"),
-        ("bucket/{bucket}/empty", buckets, "empty"),
-        ("object/{bucket}", bulk, None),
-        ("object/copy", bulk, "copy"),
-        ("object/move", bulk, "move"),
-        ("object/list/{bucket}", lists, None),
-        ("object/list-v2/{bucket}", lists, "v2"),
-        ("object/sign/{bucket}", signs, "many"),
+    for path, resource, suffix, access in (
+        ("bucket", buckets, None, Access.USER),
+        ("bucket/{bucket}", buckets, "one", Access.USER),
+        ("bucket/{bucket}/empty", buckets, "empty", Access.USER),
+        ("object/{bucket}", bulk, None, Access.PUBLIC),
+        ("object/copy", bulk, "copy", Access.PUBLIC),
+        ("object/move", bulk, "move", Access.PUBLIC),
+        ("object/list/{bucket}", lists, None, Access.USER),
+        ("object/list-v2/{bucket}", lists, "v2", Access.USER),
+        ("object/sign/{bucket}", signs, "many", Access.USER),
     ):
-        yield Mount(f"/storage/v1/{path}", resource, access=Access.USER, suffix=suffix, dialect=storage_dialect)
+        yield Mount(f"/storage/v1/{path}", resource, access=access, suffix=suffix, dialect=storage_dialect)
     for path, public in (("object/public", True), ("object/authenticated", False)):
         reads = PlainReadResource(parts.buckets, parts.reader, public=public)
         yield Mount(f"/storage/v1/{path}/{_KEY}", reads, access=Access.PUBLIC, timeout=0, dialect=storage_dialect)

@@ -16,7 +16,7 @@ from reactor_storage.errors import InvalidStorageRequest, ObjectNotFound, Source
 from reactor_storage.grants import Grants
 from reactor_storage.http.answers import answer_object
 from reactor_storage.http.bodies import json_body
-from reactor_storage.http.callers import caller_of
+from reactor_storage.http.callers import caller_of, known_caller_of
 from reactor_storage.http.shapes import listed_object, object_info, say, uploaded
 from reactor_storage.http.signed import signed_transform
 from reactor_storage.http.uploads import CREATE, receive, wants_upsert
@@ -77,10 +77,9 @@ class BulkResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, bucket: str) -> None:
         """Remove objects by their exact keys; answer those that were removed."""
-        keys = json_body(req, RemoveBody).prefixes
+        caller, keys = known_caller_of(req), json_body(req, RemoveBody).prefixes
         if len(keys) > MOST_KEYS:
             raise InvalidStorageRequest(f"at most {MOST_KEYS} keys can be removed at once, not {len(keys)}")
-        caller = caller_of(req)
         found = self._buckets.find(caller, bucket)
         removed = self._writer.delete_many(caller, found, list(dict.fromkeys(map(object_key, keys))))
         say(resp, [listed_object(one.found, found, one.found.key) for one in removed])
@@ -96,7 +95,7 @@ class BulkResource:
         say(resp, {"message": "Successfully moved", "Id": stored.id, "Key": f"{stored.bucket}/{stored.key}"})
 
     def _transfer(self, req: falcon.Request, *, move: bool) -> StoredObject:
-        body, caller = json_body(req, TransferBody), caller_of(req)
+        caller, body = known_caller_of(req), json_body(req, TransferBody)
         target = self._buckets.find(caller, body.destination_bucket or body.bucket_id)
         rule = ANY if wants_upsert(req) else CREATE
 

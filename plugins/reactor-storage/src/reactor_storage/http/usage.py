@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reactor_storage.http.callers import caller_of
+from reactor_storage.http.callers import known_caller_of
 from reactor_storage.http.shapes import say
 from reactor_storage.usage import Usage
 
@@ -22,6 +22,6 @@ class UsageResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer it in all and for each bucket."""
-        caller = caller_of(req)
+        caller = known_caller_of(req)
         total, buckets = self._usage.of_org(caller)
         say(resp, {"org_id": caller.org_id, **msgspec.structs.asdict(total), "buckets": buckets})

@@ -6,6 +6,10 @@ from reactor_kernel.api import Statement
 
 # Written at most once in this time for each rendition, so that reading writes little.
 _NOTED = "interval '1 hour'"
+_LISTED = """listed as (
+  select source, transform, used_at, sum(size) over (order by used_at desc, source, transform) as upto
+  from _reactor_storage.renditions)"""
+_OVER = "(upto > $1 or listed.used_at < now() - make_interval(days => $2))"
 
 
 def rendition(source: str, transform: str) -> Statement:
@@ -60,18 +64,26 @@ def of_source(source: str) -> Statement:
 
 
 def evict(max_bytes: int, days: int, most: int) -> Statement:
-    """Forget up to `most` renditions that were not used for long, or that the others leave no room for; returns their locators."""
+    """Forget up to `most` renditions that were not used for long, or that the others leave no room for.
+
+    Returns a row for each: its locator, or null where that is its source's, which the source keeps.
+    """
     return Statement(
-        """with listed as (
-            select source, transform, used_at, sum(size) over (order by used_at desc, source, transform) as upto
-            from _reactor_storage.renditions),
+        f"""with {_LISTED},
           chosen as (
             select r.source, r.transform from _reactor_storage.renditions r join listed using (source, transform)
-            where upto > $1 or listed.used_at < now() - make_interval(days => $2)
+            where {_OVER}
             -- Whoever removes the source of one holds it, and removes it.
             order by listed.used_at limit $3 for update of r skip locked)
           delete from _reactor_storage.renditions r using chosen
-          where r.source = chosen.source and r.transform = chosen.transform returning r.locator""",
+          where r.source = chosen.source and r.transform = chosen.transform returning nullif(r.locator, r.source)""",
         (str(max_bytes), str(days), str(most)),
         as_owner=True,
+    )
+
+
+def count_evicted(max_bytes: int, days: int) -> Statement:
+    """Count the renditions that `evict` would forget in the end."""
+    return Statement(
+        f"with {_LISTED} select count(*) from listed where {_OVER}", (str(max_bytes), str(days)), as_owner=True
     )

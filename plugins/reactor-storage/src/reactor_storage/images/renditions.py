@@ -13,7 +13,7 @@ from typing import get_args
 
 import msgspec
 
-from reactor_kernel.api import Database, DatabaseFault, ProbeResult, RawResult, ReactorError, Readiness
+from reactor_kernel.api import Database, DatabaseFault, ProbeResult, RawResult, ReactorError, Readiness, Statement
 from reactor_storage import queries as contents
 from reactor_storage.backends.contract import Backend, BlobMissing
 from reactor_storage.errors import ImagesBusy, ImageTooLarge
@@ -109,9 +109,12 @@ class Renditions:
         """Forget up to `most` renditions that are too old or too many; return how many went."""
         limits = self._limits
         (gone,) = self._db.run(None, [queries.evict(limits.cache_bytes, limits.cache_days, most)])
-        locators = texts_in(gone)
-        self._remains.release(locators)
-        return len(locators)
+        self._remains.release(texts_in(gone))
+        return len(gone.rows)
+
+    def count_evicted(self) -> Statement:
+        """Return the statement that counts those that `evict`, again and again, forgets."""
+        return queries.count_evicted(self._limits.cache_bytes, self._limits.cache_days)
 
     def probe(self) -> ProbeResult:
         """Render a picture in every format, for doctor."""
