@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -112,6 +112,21 @@ def policies() -> Statement:
 def visible(org_id: str, bucket: str, key: str) -> Statement:
     """Return the current version's id, if the caller sees the object."""
     return Statement(f"select version_id from storage.objects where {_THIS}", (org_id, bucket, key))
+
+
+def unpoliced(*commands: Literal["r", "a", "w", "d"]) -> Statement:
+    """Tell whether permissions alone decide on commands, given as in pg_policy.polcmd: nobody wrote a policy for one of them."""
+    asked = " and ".join(f"storage.unpoliced('storage.objects', '{command}')" for command in commands)
+    return Statement(f"select {asked}", as_owner=True)
+
+
+def there_or_policed(org_id: str, bucket: str, key: str) -> Statement:
+    """Tell whether there is an object, or policies decide who sees which."""
+    return Statement(
+        f"""select exists (select from storage.objects where {_THIS}) or not storage.unpoliced('storage.objects', 'r')""",
+        (org_id, bucket, key),
+        as_owner=True,
+    )
 
 
 def upsert(

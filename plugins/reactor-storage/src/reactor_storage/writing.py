@@ -76,15 +76,17 @@ class Writer:
         """Drop a content that was staged and not adopted."""
         self._backend.discard(staged)
 
-    def rehearse(self, caller: Caller, bucket: Bucket, key: str, rule: Rule = ANY) -> None:
+    def rehearse(self, caller: Caller, bucket: Bucket, key: str, rule: Rule = ANY) -> bool:
         """Raise PolicyDenied unless policies let the caller store something under a key; nothing is changed.
 
-        Raises ObjectExists or Unsatisfied where `rule` does not hold now.
+        Return whether it would replace what is there. Raises ObjectExists or Unsatisfied where `rule` does not hold now.
         """
+        created = False
         with policies_speak(f"store {key!r}"), suppress(_Rehearsed), self._db.begin(caller.acting) as tx:
-            tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
-            write_row(tx, caller, bucket, key, 0, "", NewObject(), rule)
+            first = queries.one_at_a_time(bucket.org_id, [(bucket.name, key)])
+            _, created = write_row(tx, caller, bucket, key, 0, "", NewObject(), rule, first=first)
             raise _Rehearsed
+        return not created
 
     def limit_of(self, bucket: Bucket) -> int:
         """Return the most bytes an object of a bucket may have."""
