@@ -114,10 +114,17 @@ def visible(org_id: str, bucket: str, key: str) -> Statement:
     return Statement(f"select version_id from storage.objects where {_THIS}", (org_id, bucket, key))
 
 
-def unpoliced(*commands: Literal["r", "a", "w", "d"]) -> Statement:
-    """Tell whether permissions alone decide on commands, given as in pg_policy.polcmd: nobody wrote a policy for one of them."""
-    asked = " and ".join(f"storage.unpoliced('storage.objects', '{command}')" for command in commands)
-    return Statement(f"select {asked}", as_owner=True)
+Command = Literal["r", "a", "w", "d"]
+
+
+def unpoliced_on(*commands: Command) -> str:
+    """Return the condition that permissions alone decide on commands, given as in pg_policy.polcmd: there is no policy for them."""
+    return " and ".join(f"storage.unpoliced('storage.objects', '{command}')" for command in commands)
+
+
+def unpoliced(*commands: Command) -> Statement:
+    """Tell whether permissions alone decide on commands."""
+    return Statement(f"select {unpoliced_on(*commands)}", as_owner=True)
 
 
 def there_or_policed(org_id: str, bucket: str, key: str) -> Statement:

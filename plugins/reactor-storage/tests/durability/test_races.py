@@ -58,6 +58,16 @@ def somebody_waits(connection: psycopg.Connection[Any]) -> None:
         time.sleep(0.02)
 
 
+def sleepers(connection: psycopg.Connection[Any], number: int) -> None:
+    """Wait until so many transactions wait for others."""
+    until = time.monotonic() + 20
+    waiting = """select count(distinct pid) from pg_locks join pg_stat_activity using (pid)
+      where not granted and datname = current_database()"""
+    while connection.execute(waiting).fetchall() != [(number,)]:
+        assert time.monotonic() < until, "not so many wait"
+        time.sleep(0.02)
+
+
 def test_a_content_stored_while_its_object_is_moved_is_not_lost(ann: Any, hold: Any, files: Any) -> None:
     ann.bucket()
     ann.put("docs/z", b"first")
@@ -119,3 +129,43 @@ def test_a_content_stored_while_it_is_swept(ann: Any, kernel: Any, root: Path) -
     [put] = puts
     assert put.result()["size"] == len(content)
     assert ann.get("docs/a").content == content
+
+
+def multipart(ann: Any) -> tuple[str, Callable[[str, str], Any], dict[str, Any]]:
+    """Begin an upload of `docs/a` with one part; return its id, how to go on, and what completes it."""
+    ann.bucket()
+    upload = ann.call("POST", "upload/docs/a", body={}).json()["upload_id"]
+
+    def step(method: str, name: str, **options: Any) -> Any:
+        number = "&part_number=1" if name == "part" else ""
+        return ann.call(method, f"upload/docs/a/{name}?upload_id={upload}{number}", **options)
+
+    tag = step("PUT", "part", body=b"content").json()["etag"]
+    return upload, step, {"parts": [{"part_number": 1, "etag": tag}]}
+
+
+def test_an_upload_is_completed_once(ann: Any, hold: Any, files: Any) -> None:
+    """A client that gave up waiting and asks again must not put the old content over what was stored meanwhile."""
+    _, step, parts = multipart(ann)
+    with hold(ann.org_id, "docs/a") as held:
+        first = Later(lambda: step("POST", "complete", body=parts))
+        somebody_waits(held)
+        second = Later(lambda: step("POST", "complete", body=parts))
+        aborting = Later(lambda: step("DELETE", "abort"))
+        sleepers(held, 3)
+    answers = [first.result(), second.result(), aborting.result()]
+    assert [one.status_code for one in answers] == [200, 404, 404]
+    assert {one.json()["error"]["code"] for one in answers[1:]} == {"multipart_not_found"}
+    assert ann.get("docs/a").content == b"content"
+    assert len(files()) == 1
+
+
+def test_an_upload_that_is_aborted_while_a_part_arrives(ann: Any, hold: Any, files: Any) -> None:
+    upload, step, _ = multipart(ann)
+    with hold("part", f"{upload}/1") as held:
+        part = Later(lambda: step("PUT", "part", body=b"another"))
+        somebody_waits(held)
+        aborting = Later(lambda: step("DELETE", "abort"))
+        sleepers(held, 2)
+    assert (part.result().status_code, aborting.result().status_code) == (200, 204), part.result().text
+    assert files() == []
