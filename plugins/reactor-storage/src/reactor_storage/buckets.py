@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauthenticated
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
-from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest
+from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest, PolicyDenied
 from reactor_storage.keys import NIL_ORG, bucket_name, looked_for, system_bucket_name
 from reactor_storage.model import Bucket, Policy
 from reactor_storage.remains import Remains
@@ -97,14 +97,17 @@ class Buckets:
         bucket = self.find(caller, ref)
         caller.demand(bucket.name, "admin")
         _private_if_the_platforms(bucket.org_id, bucket.name, fields)
-        wanted = {
-            "public": bucket.public,
-            "file_size_limit": bucket.file_size_limit,
-            "allowed_mime_types": bucket.allowed_mime_types,
-            "versioning": bucket.versioning,
-            "lifecycle": bucket.lifecycle,
-        } | dict(fields)
         with policies_speak(f"change the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
+            # What is not named stays as it is now, not as it was when the bucket was found.
+            (held,) = tx.run([queries.hold_bucket(bucket.id)])
+            bucket = _only(buckets_in(held), ref)
+            wanted = {
+                "public": bucket.public,
+                "file_size_limit": bucket.file_size_limit,
+                "allowed_mime_types": bucket.allowed_mime_types,
+                "versioning": bucket.versioning,
+                "lifecycle": bucket.lifecycle,
+            } | dict(fields)
             (result,) = tx.run([queries.update_bucket(bucket.id, wanted)])
             changed = _only(buckets_in(result), ref)
             if result.rows[0][1] == b"t":
@@ -155,24 +158,42 @@ class Buckets:
         self._empty(caller, bucket)
 
     def _empty(self, caller: Caller, bucket: Bucket) -> None:
-        """Remove objects in steps of their own, so that a bucket of millions holds no lock for minutes."""
+        """Remove objects in steps of their own, so that a bucket of millions holds no lock for minutes.
+
+        Raises:
+            PolicyDenied: the project's policies keep some from it. The others are removed.
+        """
+        asking = caller.policed and not self._unpoliced()
+        place, after = (bucket.org_id, bucket.name), ""
         while True:
             with policies_speak(f"empty the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
-                (gone,) = tx.run([queries.all_of_bucket(bucket.org_id, bucket.name, _EMPTYING)])
-                if not gone.rows:
+                (page,) = tx.run([queries.remove_behind(*place, after, _EMPTYING, as_owner=not asking)])
+                if not page.rows:
                     break
-                details = {"objects": len(gone.rows)}
+                after = texts_in(page)[-1]
+                gone = texts_in(page, 1)
                 forgotten, _ = tx.run(
                     [
-                        queries.forget(texts_in(gone, 1)),
+                        queries.forget(gone),
                         queries.audit(
-                            "bucket.empty", caller.identity, caller.request_id, bucket=bucket.name, details=details
+                            "bucket.empty", caller.identity, caller.request_id, bucket=bucket.name,
+                            org_id=bucket.org_id, details={"objects": len(gone)},
                         ),
                     ]
-                )
+                )  # fmt: skip
             self._remains.release(texts_in(forgotten))
-        (forgotten,) = self._db.run(None, [queries.forget_bucket_history(bucket.org_id, bucket.name)])
-        self._remains.release(texts_in(forgotten))
+        while True:
+            (forgotten,) = self._db.run(None, [queries.forget_bucket_history(*place, _EMPTYING)])
+            if not forgotten.rows:
+                break
+            self._remains.release(texts_in(forgotten))
+        if asking and self._db.run(None, [queries.any_object(*place)], readonly=True)[0].rows:
+            raise PolicyDenied(f"a policy refuses to remove all objects of the bucket {bucket.name!r}; some are left")
+
+    def _unpoliced(self) -> bool:
+        """Tell whether permissions alone decide what is removed; for all of a bucket that is the one to administer it."""
+        (found,) = self._db.run(None, [queries.unpoliced("r", "d")], readonly=True)
+        return found.rows[0][0] == b"t"
 
 
 def _private_if_the_platforms(org_id: str, name: str, fields: Mapping[str, Any]) -> None:

@@ -77,8 +77,8 @@ def looked_for(**texts: str | None) -> None:
             raise InvalidStorageRequest(f"{name} holds the character NUL, which no key does")
 
 
-def is_org_id(text: str) -> bool:
-    """Tell whether a text can be the id of an organisation."""
+def is_uuid(text: str) -> bool:
+    """Tell whether a text can be an id."""
     return _UUID.match(text) is not None
 
 
