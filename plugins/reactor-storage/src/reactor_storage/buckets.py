@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauthenticated
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
-from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest, PolicyDenied
+from reactor_storage.errors import (
+    BucketExists,
+    BucketNotEmpty,
+    BucketNotFound,
+    InvalidStorageRequest,
+    PolicyDenied,
+    no_such_bucket,
+)
 from reactor_storage.keys import NIL_ORG, bucket_name, looked_for, system_bucket_name
 from reactor_storage.model import Bucket, Policy
 from reactor_storage.remains import Remains
-from reactor_storage.rows import buckets_in, policies_in, policies_speak, texts_in
+from reactor_storage.rows import buckets_in, one_bucket, policies_in, policies_speak, texts_in
 
 _EMPTYING = 1000
-T = TypeVar("T")
 
 
 class Buckets:
@@ -39,7 +45,7 @@ class Buckets:
         if caller.anonymous and not caller.vouched:
             return self._find_public(caller, ref)
         (result,) = self._db.run(None, [queries.bucket(caller.org_id, ref)], readonly=True)
-        return _only(buckets_in(result), ref)
+        return one_bucket(buckets_in(result), ref)
 
     def find_public(self, caller: Caller, ref: str) -> Bucket:
         """Return a public bucket, also for a caller with a credential: of its organisation first."""
@@ -100,7 +106,7 @@ class Buckets:
         with policies_speak(f"change the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
             # What is not named stays as it is now, not as it was when the bucket was found.
             (held,) = tx.run([queries.hold_bucket(bucket.id)])
-            bucket = _only(buckets_in(held), ref)
+            bucket = one_bucket(buckets_in(held), ref)
             wanted = {
                 "public": bucket.public,
                 "file_size_limit": bucket.file_size_limit,
@@ -109,7 +115,7 @@ class Buckets:
                 "lifecycle": bucket.lifecycle,
             } | dict(fields)
             (result,) = tx.run([queries.update_bucket(bucket.id, wanted)])
-            changed = _only(buckets_in(result), ref)
+            changed = one_bucket(buckets_in(result), ref)
             if result.rows[0][1] == b"t":
                 tx.run([queries.audit("bucket.update", caller.identity, caller.request_id, bucket=bucket.name)])
         return changed
@@ -123,7 +129,8 @@ class Buckets:
         try:
             with policies_speak(f"delete the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
                 result, kept = tx.run([queries.delete_bucket(bucket.id), queries.history(bucket.org_id, bucket.name)])
-                _only(texts_in(result), ref)
+                if not result.rows:
+                    raise no_such_bucket(ref)
                 if kept.rows:
                     raise _not_empty(bucket, "earlier versions of objects")
                 # A bucket that is made again under this name must not inherit them.
@@ -203,9 +210,3 @@ def _private_if_the_platforms(org_id: str, name: str, fields: Mapping[str, Any])
 
 def _not_empty(bucket: Bucket, what: str) -> BucketNotEmpty:
     return BucketNotEmpty(f"the bucket {bucket.name!r} still holds {what}", details={"bucket": bucket.name})
-
-
-def _only(found: list[T], ref: str) -> T:
-    if not found:
-        raise BucketNotFound(f"there is no bucket {ref[:80]!r}", details={"bucket": ref[:80]})
-    return found[0]

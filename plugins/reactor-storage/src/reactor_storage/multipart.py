@@ -19,7 +19,7 @@ from reactor_storage.model import Bucket, NewObject, StoredObject
 from reactor_storage.remains import Remains
 from reactor_storage.rows import texts_in
 from reactor_storage.rules import Rule
-from reactor_storage.writing import Writer
+from reactor_storage.writing import Writer, too_long
 
 Kind = Literal["multipart", "s3"]
 MAX_PART = 10000
@@ -192,14 +192,13 @@ class MultipartUploads:
         """
         bucket = self._writable(caller, upload.bucket)
         chosen = _chosen(wanted, {part.number: part for part in self.parts(upload)})
-        limit = self._writer.limit_of(bucket)
-        too_large = ObjectTooLarge(f"the bucket {bucket.name!r} accepts objects of up to {limit} bytes")
+        limit = self._writer.limit_of(bucket, upload.key)
         if sum(part.size for part in chosen) > limit:
-            raise too_large
+            raise too_long(bucket, upload.key, limit)
         try:
             staged = self._backend.compose([part.locator for part in chosen], limit=limit)
         except ContentTooLong:
-            raise too_large from None
+            raise too_long(bucket, upload.key, limit) from None
         except BlobMissing:
             raise no_such_upload() from None
         new = NewObject(upload.content_type, upload.cache_control, upload.metadata)

@@ -47,6 +47,11 @@ def bucket(org_id: str, ref: str) -> Statement:
     )
 
 
+def bucket_now(bucket_id: str) -> Statement:
+    """Return a bucket that was found before, as it is now."""
+    return Statement(f"select {BUCKET} from storage.buckets b where b.id = $1", (bucket_id,), as_owner=True)
+
+
 def hold_bucket(bucket_id: str) -> Statement:
     """Return a bucket, which nobody else changes until the transaction ends."""
     return Statement(
