@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from reactor_kernel.api import ANONYMOUS, Identity, IdentityKind, PermissionDenied, Unauthenticated
+from reactor_kernel.api import ANONYMOUS, DbRole, Identity, IdentityKind, PermissionDenied, Unauthenticated
 from reactor_storage.errors import OrgRequired
 from reactor_storage.model import Bucket
 
@@ -50,6 +50,11 @@ class Caller:
     def acting(self) -> Identity | None:
         """As whom rows are changed and read; None = as their owner, whom policies do not concern."""
         return None if self.vouched else self.identity
+
+    @property
+    def policed(self) -> bool:
+        """Tell whether the project's policies concern what the caller does."""
+        return not self.vouched and self.identity.db_role is not DbRole.SERVICE
 
     def demand(self, bucket: str, *verbs: str) -> None:
         """Raise PermissionDenied unless the caller holds `storage:{bucket}:{verb}` for one of the verbs."""

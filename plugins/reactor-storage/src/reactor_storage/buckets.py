@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauthenticated
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.changes import announce_removed
-from reactor_storage.errors import BucketExists, BucketNotEmpty, BucketNotFound, InvalidStorageRequest
+from reactor_storage.errors import (
+    BucketExists,
+    BucketNotEmpty,
+    BucketNotFound,
+    InvalidStorageRequest,
+    PolicyDenied,
+    no_such_bucket,
+)
 from reactor_storage.keys import NIL_ORG, bucket_name, looked_for, system_bucket_name
 from reactor_storage.model import Bucket, Policy
 from reactor_storage.remains import Remains
-from reactor_storage.rows import buckets_in, policies_in, policies_speak, texts_in
+from reactor_storage.rows import buckets_in, one_bucket, policies_in, policies_speak, texts_in
 
 _EMPTYING = 1000
-T = TypeVar("T")
 
 
 class Buckets:
@@ -40,7 +46,7 @@ class Buckets:
         if caller.anonymous and not caller.vouched:
             return self._find_public(caller, ref)
         (result,) = self._db.run(None, [queries.bucket(caller.org_id, ref)], readonly=True)
-        return _only(buckets_in(result), ref)
+        return one_bucket(buckets_in(result), ref)
 
     def find_public(self, caller: Caller, ref: str) -> Bucket:
         """Return a public bucket, also for a caller with a credential: of its organisation first."""
@@ -98,16 +104,19 @@ class Buckets:
         bucket = self.find(caller, ref)
         caller.demand(bucket.name, "admin")
         _private_if_the_platforms(bucket.org_id, bucket.name, fields)
-        wanted = {
-            "public": bucket.public,
-            "file_size_limit": bucket.file_size_limit,
-            "allowed_mime_types": bucket.allowed_mime_types,
-            "versioning": bucket.versioning,
-            "lifecycle": bucket.lifecycle,
-        } | dict(fields)
         with policies_speak(f"change the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
+            # What is not named stays as it is now, not as it was when the bucket was found.
+            (held,) = tx.run([queries.hold_bucket(bucket.id)])
+            bucket = one_bucket(buckets_in(held), ref)
+            wanted = {
+                "public": bucket.public,
+                "file_size_limit": bucket.file_size_limit,
+                "allowed_mime_types": bucket.allowed_mime_types,
+                "versioning": bucket.versioning,
+                "lifecycle": bucket.lifecycle,
+            } | dict(fields)
             (result,) = tx.run([queries.update_bucket(bucket.id, wanted)])
-            changed = _only(buckets_in(result), ref)
+            changed = one_bucket(buckets_in(result), ref)
             if result.rows[0][1] == b"t":
                 tx.run([queries.audit("bucket.update", caller.identity, caller.request_id, bucket=bucket.name)])
         return changed
@@ -121,7 +130,8 @@ class Buckets:
         try:
             with policies_speak(f"delete the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
                 result, kept = tx.run([queries.delete_bucket(bucket.id), queries.history(bucket.org_id, bucket.name)])
-                _only(texts_in(result), ref)
+                if not result.rows:
+                    raise no_such_bucket(ref)
                 if kept.rows:
                     raise _not_empty(bucket, "earlier versions of objects")
                 # A bucket that is made again under this name must not inherit them.
@@ -156,26 +166,43 @@ class Buckets:
         self._empty(caller, bucket)
 
     def _empty(self, caller: Caller, bucket: Bucket) -> None:
-        """Remove objects in steps of their own, so that a bucket of millions holds no lock for minutes."""
+        """Remove objects in steps of their own, so that a bucket of millions holds no lock for minutes.
+
+        Raises:
+            PolicyDenied: the project's policies keep some from it. The others are removed.
+        """
+        asking = caller.policed and not self._unpoliced()
+        place, after = (bucket.org_id, bucket.name), ""
         while True:
             with policies_speak(f"empty the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
-                (gone,) = tx.run([queries.all_of_bucket(bucket.org_id, bucket.name, _EMPTYING)])
-                if not gone.rows:
+                (page,) = tx.run([queries.remove_behind(*place, after, _EMPTYING, as_owner=not asking)])
+                if not page.rows:
                     break
-                keys, version_ids = texts_in(gone), texts_in(gone, 1)
-                details = {"objects": len(keys)}
+                after = texts_in(page)[-1]
+                gone = [(key.decode(), version.decode()) for key, version in page.rows if key and version is not None]
                 forgotten, _ = tx.run(
                     [
-                        queries.forget(version_ids),
+                        queries.forget([version for _, version in gone]),
                         queries.audit(
-                            "bucket.empty", caller.identity, caller.request_id, bucket=bucket.name, details=details
+                            "bucket.empty", caller.identity, caller.request_id, bucket=bucket.name,
+                            org_id=bucket.org_id, details={"objects": len(gone)},
                         ),
                     ]
-                )
-                announce_removed(tx, bucket, zip(keys, version_ids, strict=True))
+                )  # fmt: skip
+                announce_removed(tx, bucket, gone)
             self._remains.release(texts_in(forgotten))
-        (forgotten,) = self._db.run(None, [queries.forget_bucket_history(bucket.org_id, bucket.name)])
-        self._remains.release(texts_in(forgotten))
+        while True:
+            (forgotten,) = self._db.run(None, [queries.forget_bucket_history(*place, _EMPTYING)])
+            if not forgotten.rows:
+                break
+            self._remains.release(texts_in(forgotten))
+        if asking and self._db.run(None, [queries.any_object(*place)], readonly=True)[0].rows:
+            raise PolicyDenied(f"a policy refuses to remove all objects of the bucket {bucket.name!r}; some are left")
+
+    def _unpoliced(self) -> bool:
+        """Tell whether permissions alone decide what is removed; for all of a bucket that is the one to administer it."""
+        (found,) = self._db.run(None, [queries.unpoliced("r", "d")], readonly=True)
+        return found.rows[0][0] == b"t"
 
 
 def _private_if_the_platforms(org_id: str, name: str, fields: Mapping[str, Any]) -> None:
@@ -185,9 +212,3 @@ def _private_if_the_platforms(org_id: str, name: str, fields: Mapping[str, Any])
 
 def _not_empty(bucket: Bucket, what: str) -> BucketNotEmpty:
     return BucketNotEmpty(f"the bucket {bucket.name!r} still holds {what}", details={"bucket": bucket.name})
-
-
-def _only(found: list[T], ref: str) -> T:
-    if not found:
-        raise BucketNotFound(f"there is no bucket {ref[:80]!r}", details={"bucket": ref[:80]})
-    return found[0]

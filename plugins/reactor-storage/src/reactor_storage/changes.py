@@ -11,12 +11,21 @@ from uuid import UUID
 
 import msgspec
 
-from reactor_kernel.api import Statement, Tx, uuid7
+from reactor_kernel.api import DatabaseFault, Statement, Tx, uuid7
 from reactor_storage import events, history_queries, queries
 from reactor_storage.access import Caller
+from reactor_storage.errors import no_such_bucket
 from reactor_storage.model import Bucket, NewObject, StoredObject, Version
-from reactor_storage.rows import current_in, objects_in, texts_in, versions_in
+from reactor_storage.rows import buckets_in, current_in, objects_in, one_bucket, texts_in, versions_in
 from reactor_storage.rules import Rule
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A row that was written, whether it is new, and its bucket at that moment: an upload may take hours."""
+
+    stored: StoredObject
+    created: bool
+    bucket: Bucket
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -37,29 +46,40 @@ def later_than(version_id: str | None) -> str:
 def write_row(
     tx: Tx, caller: Caller, bucket: Bucket, key: str, size: int, etag: str, new: NewObject, rule: Rule,
     again: Version | None = None, *, first: Sequence[Statement] = (), beside: Sequence[Statement] = (),
-) -> tuple[StoredObject, bool]:  # fmt: skip
-    """Write the row as the caller; return it, and whether it is new.
+) -> Written:  # fmt: skip
+    """Write the row as the caller.
 
     Where there is none it gets the id and the owner of the object of which `again` is a version. The statements `first` run before
     anything else does, those `beside` with the writing, each in the same round trip.
+
+    Raises:
+        BucketNotFound: it was removed meanwhile, or is another one of that name.
     """
     place = (bucket.org_id, bucket.name, key)
-    *_, locked, newest = tx.run([*first, queries.lock(*place), history_queries.newest(*place)])
+    *_, found, locked, newest = tx.run(
+        [*first, queries.bucket_now(bucket.id), queries.lock(*place), history_queries.newest(*place)]
+    )
+    now = one_bucket(buckets_in(found), bucket.name)
     current = current_in(locked)
     rule.check(bucket.name, key, current)
     owner_id = (again.owner_id if again else None) or caller.identity.user_id
     object_id = again.incarnation if again else str(uuid7())
     version_id = later_than(next(iter(texts_in(newest)), None))
-    written, *_ = tx.run([queries.upsert(*place, owner_id, version_id, size, etag, new, object_id), *beside])
-    return objects_in(written)[0], current is None
+    try:
+        written, *_ = tx.run([queries.upsert(*place, owner_id, version_id, size, etag, new, object_id), *beside])
+    except DatabaseFault as fault:
+        if fault.sqlstate != "23503":
+            raise
+        raise no_such_bucket(bucket.name) from fault
+    return Written(objects_in(written)[0], current is None, now)
 
 
 def note_stored(
-    tx: Tx, caller: Caller, bucket: Bucket, stored: StoredObject, locator: str, new: NewObject, *, created: bool,
-    audit: str = "object.put", details: Mapping[str, Any] | None = None,
+    tx: Tx, caller: Caller, written: Written, locator: str, new: NewObject,
+    *, audit: str = "object.put", details: Mapping[str, Any] | None = None,
 ) -> list[str]:  # fmt: skip
     """Note the version, the end of the one before, the audit and the event; return the locators that this leaves."""
-    user_id = caller.identity.user_id
+    user_id, bucket, stored, created = caller.identity.user_id, written.bucket, written.stored, written.created
     told = {"size": stored.size, "etag": stored.etag, "created": created, **(details or {})}
     ended, *_ = tx.run(
         [
@@ -79,8 +99,12 @@ def remove(
     """Remove rows as the caller; return what went, and the locators that this leaves.
 
     Where `only` is given, no object goes that has another current version than those.
+
+    Raises:
+        BucketNotFound: it was removed meanwhile, or is another one of that name.
     """
-    (gone,) = tx.run([queries.delete(bucket.org_id, bucket.name, keys, only)])
+    now, gone = tx.run([queries.bucket_now(bucket.id), queries.delete(bucket.org_id, bucket.name, keys, only)])
+    bucket = one_bucket(buckets_in(now), bucket.name)
     found = objects_in(gone)
     if not found:
         return [], []

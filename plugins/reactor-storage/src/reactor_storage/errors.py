@@ -51,6 +51,11 @@ class BucketNotFound(NotFound):
     hint = "GET /storage/v1/buckets lists the buckets of the organisation."
 
 
+def no_such_bucket(ref: str) -> BucketNotFound:
+    """Return the error that says so, whoever asks."""
+    return BucketNotFound(f"there is no bucket {ref[:80]!r}", details={"bucket": ref[:80]})
+
+
 class ObjectNotFound(NotFound):
     """There is no such object."""
 

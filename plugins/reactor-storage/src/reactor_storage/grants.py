@@ -40,11 +40,12 @@ class Grants:
     ) -> Grant:  # fmt: skip
         """Let whoever holds the URL do to one object what the caller may do now.
 
-        Policies are asked here and not again when the URL is used. The object need not exist. A `plain` grant names no signer, so
-        that its signature is the canonical one. With `exists` an object that is not there is an error.
+        Policies are asked here and not again when the URL is used; so where there are some, only what is there can be read or
+        replaced. Else the object need not exist. A `plain` grant names no signer, so that its signature is the canonical one. With
+        `exists` an object that is not there is an error in any case.
 
         Raises:
-            ObjectNotFound: it is there, and the caller does not see it.
+            ObjectNotFound: the caller does not see it.
             PolicyDenied: the caller may not write it.
             InvalidStorageRequest: more than seven days.
         """
@@ -55,10 +56,12 @@ class Grants:
         object_key(key)
         if method == "PUT":
             caller.demand(bucket.name, "write")
-            self._writer.rehearse(caller, bucket, key)
+            replaces = self._writer.rehearse(caller, bucket, key)
+            # Where policies decide, what somebody else puts there meanwhile is not the caller's to replace.
+            upsert = upsert and (replaces or not self._policies_decide(caller))
         else:
             caller.demand_reading(bucket)
-            if exists or self._exists(bucket, key):
+            if exists or not self._may_be_absent(caller, bucket, key):
                 self._reader.content_of(caller, bucket, key)
         signer = None if plain else caller.identity.user_id
         return Grant(
@@ -77,9 +80,21 @@ class Grants:
         """Raise unless the caller may read objects of a bucket."""
         caller.demand_reading(self._buckets.find(caller, bucket_ref))
 
-    def _exists(self, bucket: Bucket, key: str) -> bool:
-        (found,) = self._db.run(None, [queries.visible(bucket.org_id, bucket.name, key)], readonly=True)
-        return bool(found.rows)
+    def _may_be_absent(self, caller: Caller, bucket: Bucket, key: str) -> bool:
+        """Tell whether a key may be signed without a look at what is there: nobody could see it before, and whoever may read may.
+
+        Where policies decide who sees what, that can be told only of what is there.
+        """
+        if bucket.public or not caller.policed:
+            return True
+        (found,) = self._db.run(None, [queries.there_or_policed(bucket.org_id, bucket.name, key)], readonly=True)
+        return found.rows[0][0] == b"f"
+
+    def _policies_decide(self, caller: Caller) -> bool:
+        if not caller.policed:
+            return False
+        (found,) = self._db.run(None, [queries.unpoliced("r", "w")], readonly=True)
+        return found.rows[0][0] == b"f"
 
     def url(self, grant: Grant) -> str:
         """Return the URL of a grant on the object's own path, relative to the server."""

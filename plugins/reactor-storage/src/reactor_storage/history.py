@@ -209,7 +209,7 @@ class History:
         if not wanted:
             return set()
         keys = sorted({key for key, _ in wanted})
-        statements = [history_queries.unpoliced(), history_queries.seen(bucket.org_id, bucket.name, keys)]
+        statements = [queries.unpoliced("r"), history_queries.seen(bucket.org_id, bucket.name, keys)]
         free, seen = self._db.run(caller.identity, statements, readonly=True)
         if free.rows[0][0] == b"t":
             # The permission to read decides, and it was asked.

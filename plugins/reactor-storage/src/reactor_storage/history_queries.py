@@ -67,11 +67,6 @@ def newest(org_id: str, bucket: str, key: str) -> Statement:
 # -- who sees what ----------------------------------------------------------------------------------------------------
 
 
-def unpoliced() -> Statement:
-    """Tell whether permissions alone decide who sees objects."""
-    return Statement("""select storage.unpoliced('storage.objects', 'r')""", as_owner=True)
-
-
 def seen(org_id: str, bucket: str, keys: Sequence[str]) -> Statement:
     """Return the ids of the objects that the caller sees under keys."""
     return Statement(

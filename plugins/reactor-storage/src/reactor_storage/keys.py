@@ -30,6 +30,7 @@ RESERVED = frozenset(
 # Of the platform's own buckets; no organisation has it.
 NIL_ORG = "00000000-0000-0000-0000-000000000000"
 _SYSTEM_NAME = re.compile(r"_reactor_[a-z0-9](?:[a-z0-9-]{0,51}[a-z0-9])?\Z")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 # Control characters of ASCII and Latin-1, and what is no text in UTF-8.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
@@ -74,6 +75,11 @@ def looked_for(**texts: str | None) -> None:
     for name, text in texts.items():
         if text is not None and "\0" in text:
             raise InvalidStorageRequest(f"{name} holds the character NUL, which no key does")
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether a text can be an id."""
+    return _UUID.match(text) is not None
 
 
 def is_folder_marker(key: str) -> bool:

@@ -19,7 +19,7 @@ from reactor_storage.model import Bucket, NewObject, StoredObject
 from reactor_storage.remains import Remains
 from reactor_storage.rows import texts_in
 from reactor_storage.rules import Rule
-from reactor_storage.writing import Writer
+from reactor_storage.writing import Writer, too_long
 
 Kind = Literal["multipart", "s3"]
 MAX_PART = 10000
@@ -64,7 +64,7 @@ _PART = msgspec.json.Decoder(Part)
 
 
 class MultipartUploads:
-    """Begins, feeds, completes and aborts uploads. Who may write to the bucket may."""
+    """Begins, feeds, completes and aborts uploads. Who may write to the bucket may; where policies decide, only who began it."""
 
     def __init__(
         self, db: Database, buckets: Buckets, writer: Writer, backend: Backend, remains: Remains,
@@ -111,21 +111,29 @@ class MultipartUploads:
         )
         if not result.rows:
             raise no_such_upload()
-        return _UPLOAD.decode(result.rows[0][0] or b"")
+        found = _UPLOAD.decode(result.rows[0][0] or b"")
+        mine = found.created_by is not None and found.created_by == caller.identity.user_id
+        if not mine and caller.policed:
+            (free,) = self._db.run(None, [queries.unpoliced("r", "a", "w")], readonly=True)
+            if free.rows[0][0] == b"f":
+                raise no_such_upload()
+        return found
 
     def put_part(
-        self, upload: Upload, number: int, chunks: Iterable[bytes], check: Callable[[Staged], None] | None = None
-    ) -> Part:
+        self, upload: Upload, number: int, chunks: Iterable[bytes], check: Callable[[Staged], None] | None = None,
+        *, limit: int | None = None,
+    ) -> Part:  # fmt: skip
         """Take a part in place of one of the same number; `check` may refuse what was received.
 
         Raises:
-            ObjectTooLarge: it is longer than a request body may be.
+            ObjectTooLarge: it is longer than `limit`, which is that of a request body where none is given.
             MultipartNotFound: the upload ended meanwhile.
         """
+        limit = self._part_limit if limit is None else limit
         try:
-            staged = self._backend.stage(chunks, limit=self._part_limit)
+            staged = self._backend.stage(chunks, limit=limit)
         except ContentTooLong:
-            raise ObjectTooLarge(f"a part may have up to {self._part_limit} bytes") from None
+            raise ObjectTooLarge(f"a part may have up to {limit} bytes") from None
         try:
             if check is not None:
                 check(staged)
@@ -151,11 +159,13 @@ class MultipartUploads:
         self._remains.release(left)
         return part
 
-    def _hold(self, tx: Tx, upload: Upload) -> None:
-        """Keep an upload from ending before the transaction does. Raises MultipartNotFound where it has ended."""
-        (held,) = tx.run(
-            [multipart_queries.upload(self._kind, upload.id, upload.org_id, upload.bucket, upload.key, hold=True)]
-        )
+    def _hold(self, tx: Tx, upload: Upload, *, alone: bool = False) -> None:
+        """Keep an upload from ending before the transaction does; `alone` keeps it from being fed, too, which comes before ending it.
+
+        Raises MultipartNotFound where it has ended.
+        """
+        place = (self._kind, upload.id, upload.org_id, upload.bucket, upload.key)
+        (held,) = tx.run([multipart_queries.upload(*place, hold="update" if alone else "share")])
         if not held.rows:
             raise no_such_upload()
 
@@ -189,38 +199,41 @@ class MultipartUploads:
         """
         bucket = self._writable(caller, upload.bucket)
         chosen = _chosen(wanted, {part.number: part for part in self.parts(upload)})
-        limit = self._writer.limit_of(bucket)
-        too_large = ObjectTooLarge(f"the bucket {bucket.name!r} accepts objects of up to {limit} bytes")
+        limit = self._writer.limit_of(bucket, upload.key)
         if sum(part.size for part in chosen) > limit:
-            raise too_large
+            raise too_long(bucket, upload.key, limit)
         try:
             staged = self._backend.compose([part.locator for part in chosen], limit=limit)
         except ContentTooLong:
-            raise too_large from None
+            raise too_long(bucket, upload.key, limit) from None
         except BlobMissing:
             raise no_such_upload() from None
         new = NewObject(upload.content_type, upload.cache_control, upload.metadata)
         stored, _ = self._writer.adopt(
             caller, bucket, upload.key, staged, new, rule,
             with_it=[*multipart_queries.end_upload(upload.id), self._audit("multipart.complete", caller, upload)],
+            guard=lambda tx: self._hold(tx, upload, alone=True),
         )  # fmt: skip
         return bucket, stored
 
     def abort(self, caller: Caller, upload: Upload) -> None:
-        """End an upload and drop its parts."""
+        """End an upload and drop its parts. Raises MultipartNotFound where it ended meanwhile."""
         statements = [*multipart_queries.end_upload(upload.id), self._audit("multipart.abort", caller, upload)]
-        dropped, *_ = self._db.run(None, statements)
+        with self._db.begin() as tx:
+            self._hold(tx, upload, alone=True)
+            dropped, *_ = tx.run(statements)
         self._remains.release(texts_in(dropped))
 
     def listed(
         self, caller: Caller, bucket_ref: str, prefix: str, key_marker: str, id_marker: str | None, most: int
     ) -> list[Upload]:
-        """Return open uploads of a bucket, by key."""
+        """Return open uploads of a bucket, by key; where policies decide, those that the caller began."""
         looked_for(prefix=prefix, key_marker=key_marker, id_marker=id_marker)
         bucket = self._writable(caller, bucket_ref)
         statement = multipart_queries.uploads(
-            self._kind, bucket.org_id, bucket.name, prefix, key_marker, id_marker, most
-        )
+            self._kind, bucket.org_id, bucket.name, prefix, key_marker, id_marker, most,
+            user_id=caller.identity.user_id, policed=caller.policed,
+        )  # fmt: skip
         (result,) = self._db.run(None, [statement], readonly=True)
         return [_UPLOAD.decode(row[0] or b"") for row in result.rows]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from reactor_kernel.api import Statement
 from reactor_storage.model import NewObject
+from reactor_storage.queries import unpoliced_on
 
 _UPLOAD = """json_build_object('id', u.id, 'bucket', u.bucket, 'key', u.key, 'org_id', u.org_id, 'content_type', u.content_type,
   'cache_control', u.cache_control, 'metadata', u.metadata, 'created_by', u.created_by, 'created_at', u.created_at)"""
@@ -13,6 +16,7 @@ _PART = """json_build_object('number', p.part_number, 'locator', p.locator, 'eta
   'uploaded_at', p.uploaded_at)"""
 _OPEN = "u.expires_at > now()"
 _DONE = "coalesce((facts->>'done')::boolean, false)"
+_UNPOLICED = unpoliced_on("r", "a", "w")
 
 
 def insert_upload(
@@ -31,27 +35,34 @@ def insert_upload(
     )  # fmt: skip
 
 
-def upload(kind: str, id: str, org_id: str, bucket: str, key: str, *, hold: bool = False) -> Statement:
+def upload(
+    kind: str, id: str, org_id: str, bucket: str, key: str, *, hold: Literal["share", "update"] | None = None
+) -> Statement:
     """Return an upload of an object that is still open; `hold` keeps it so until the transaction ends."""
     return Statement(
         f"""select {_UPLOAD} from _reactor_storage.multipart_uploads u
           where u.id::text = $1 and u.org_id = $2 and u.bucket = $3 and u.key = $4 and u.kind = $5 and {_OPEN}
-          {"for share" if hold else ""}""",
+          {f"for {hold}" if hold else ""}""",
         (id, org_id, bucket, key, kind),
         as_owner=True,
     )
 
 
 def uploads(
-    kind: str, org_id: str, bucket: str, prefix: str, key_marker: str, id_marker: str | None, most: int
-) -> Statement:
-    """Return open uploads of a bucket in the order of their keys, behind a key, or behind an upload of that key."""
+    kind: str, org_id: str, bucket: str, prefix: str, key_marker: str, id_marker: str | None, most: int,
+    *, user_id: str | None, policed: bool,
+) -> Statement:  # fmt: skip
+    """Return open uploads of a bucket in the order of their keys, behind a key, or behind an upload of that key.
+
+    `policed`: those of other users only where no policies decide.
+    """
     return Statement(
         f"""select {_UPLOAD} from _reactor_storage.multipart_uploads u
           where u.org_id = $1 and u.bucket = $2 and u.kind = $7 and {_OPEN} and starts_with(u.key, $3)
             and (u.key > $4 or ($5::text is not null and u.key = $4 and u.id::text > $5))
+            and (u.created_by = $8 or not $9::boolean or (select {_UNPOLICED}))
           order by u.key, u.id limit $6""",
-        (org_id, bucket, prefix, key_marker, id_marker, str(most), kind),
+        (org_id, bucket, prefix, key_marker, id_marker, str(most), kind, user_id, "true" if policed else "false"),
         as_owner=True,
     )
 
@@ -89,8 +100,10 @@ def parts(upload_id: str, after: int, most: int) -> Statement:
 
 def drop_parts(upload_id: str) -> Statement:
     """Remove an upload's parts; returns their locators."""
+    # The upload first, as who feeds it: in the other order the two could wait for each other.
     return Statement(
-        "delete from _reactor_storage.multipart_parts where upload_id = $1 returning locator",
+        """with u as materialized (select id from _reactor_storage.multipart_uploads where id = $1 for update)
+          delete from _reactor_storage.multipart_parts p using u where p.upload_id = u.id returning p.locator""",
         (upload_id,),
         as_owner=True,
     )
@@ -126,8 +139,9 @@ def end_uploads_of_bucket(org_id: str, bucket: str) -> list[Statement]:
     """Remove all uploads to a bucket, of whatever kind, and their parts; returns the parts' locators."""
     return [
         Statement(
-            """delete from _reactor_storage.multipart_parts p using _reactor_storage.multipart_uploads u
-              where p.upload_id = u.id and u.org_id = $1 and u.bucket = $2 returning p.locator""",
+            """with u as materialized (
+                select id from _reactor_storage.multipart_uploads where org_id = $1 and bucket = $2 order by id for update)
+              delete from _reactor_storage.multipart_parts p using u where p.upload_id = u.id returning p.locator""",
             (org_id, bucket),
             as_owner=True,
         ),

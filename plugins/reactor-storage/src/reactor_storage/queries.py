@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from reactor_kernel.api import Identity, Statement, uuid7
+from reactor_storage.keys import is_uuid
 from reactor_storage.model import NewObject
 
 _encode = msgspec.json.encode
@@ -33,11 +34,28 @@ _UNREFERENCED = """not exists (select from _reactor_storage.versions v where v.l
 
 
 def bucket(org_id: str, ref: str) -> Statement:
-    """Return a bucket by id or name."""
+    """Return a bucket by id or name; where one is called as another's id, that other one first."""
+    if not is_uuid(ref):
+        return Statement(
+            f"select {BUCKET} from storage.buckets b where b.org_id = $1 and b.name = $2", (org_id, ref), as_owner=True
+        )
     return Statement(
-        f"select {BUCKET} from storage.buckets b where b.org_id = $1 and (b.name = $2 or b.id::text = $2)",
-        (org_id, ref),
+        f"""select {BUCKET} from storage.buckets b where b.org_id = $1 and (b.id = $2 or b.name = $3)
+          order by b.id = $2 desc""",
+        (org_id, ref, ref),
         as_owner=True,
+    )
+
+
+def bucket_now(bucket_id: str) -> Statement:
+    """Return a bucket that was found before, as it is now."""
+    return Statement(f"select {BUCKET} from storage.buckets b where b.id = $1", (bucket_id,), as_owner=True)
+
+
+def hold_bucket(bucket_id: str) -> Statement:
+    """Return a bucket, which nobody else changes until the transaction ends."""
+    return Statement(
+        f"select {BUCKET} from storage.buckets b where b.id = $1 for no key update", (bucket_id,), as_owner=True
     )
 
 
@@ -114,6 +132,28 @@ def visible(org_id: str, bucket: str, key: str) -> Statement:
     return Statement(f"select version_id from storage.objects where {_THIS}", (org_id, bucket, key))
 
 
+Command = Literal["r", "a", "w", "d"]
+
+
+def unpoliced_on(*commands: Command) -> str:
+    """Return the condition that permissions alone decide on commands, given as in pg_policy.polcmd: there is no policy for them."""
+    return " and ".join(f"storage.unpoliced('storage.objects', '{command}')" for command in commands)
+
+
+def unpoliced(*commands: Command) -> Statement:
+    """Tell whether permissions alone decide on commands."""
+    return Statement(f"select {unpoliced_on(*commands)}", as_owner=True)
+
+
+def there_or_policed(org_id: str, bucket: str, key: str) -> Statement:
+    """Tell whether there is an object, or policies decide who sees which."""
+    return Statement(
+        f"""select exists (select from storage.objects where {_THIS}) or not storage.unpoliced('storage.objects', 'r')""",
+        (org_id, bucket, key),
+        as_owner=True,
+    )
+
+
 def upsert(
     org_id: str, bucket: str, key: str, owner_id: str | None, version_id: str, size: int, etag: str, new: NewObject,
     object_id: str,
@@ -145,13 +185,23 @@ def delete(org_id: str, bucket: str, keys: Sequence[str], only: Sequence[str] | 
     )
 
 
-def all_of_bucket(org_id: str, bucket: str, most: int) -> Statement:
-    """Remove up to `most` objects of a bucket; one row (key, version id) for each."""
+def remove_behind(org_id: str, bucket: str, key: str, most: int, *, as_owner: bool) -> Statement:
+    """Remove the next `most` objects behind a key; one row (key, version id) for each, without the id where it stays."""
     return Statement(
-        """delete from storage.objects where org_id = $1 and bucket = $2 and key in (
-             select key from storage.objects where org_id = $1 and bucket = $2 order by key limit $3)
-           returning key, version_id""",
-        (org_id, bucket, str(most)),
+        """with page as materialized (
+            select key from storage.objects where org_id = $1 and bucket = $2 and key > $3 order by key limit $4),
+          gone as (delete from storage.objects o using page where o.org_id = $1 and o.bucket = $2 and o.key = page.key
+            returning o.key, o.version_id)
+          select page.key, gone.version_id from page left join gone on gone.key = page.key order by page.key""",
+        (org_id, bucket, key, str(most)),
+        as_owner=as_owner,
+    )
+
+
+def any_object(org_id: str, bucket: str) -> Statement:
+    """Return one row where a bucket holds an object."""
+    return Statement(
+        "select from storage.objects where org_id = $1 and bucket = $2 limit 1", (org_id, bucket), as_owner=True
     )
 
 
@@ -282,12 +332,14 @@ def history(org_id: str, bucket: str) -> Statement:
     )
 
 
-def forget_bucket_history(org_id: str, bucket: str) -> Statement:
-    """Remove the versions of a bucket that are no object's current one; returns their locators."""
+def forget_bucket_history(org_id: str, bucket: str, most: int) -> Statement:
+    """Remove up to `most` versions of a bucket of which no object is left; returns their locators."""
     return Statement(
-        """delete from _reactor_storage.versions v where org_id = $1 and bucket = $2
-          and not exists (select from storage.objects o where o.version_id = v.id) returning locator""",
-        (org_id, bucket),
+        """delete from _reactor_storage.versions where id in (
+            select v.id from _reactor_storage.versions v where v.org_id = $1 and v.bucket = $2 and not exists (
+              select from storage.objects o where o.org_id = $1 and o.bucket = $2 and o.key = v.key) limit $3)
+          returning locator""",
+        (org_id, bucket, str(most)),
         as_owner=True,
     )
 

@@ -56,8 +56,8 @@ class Reader:
         except DatabaseFault:
             # A policy that fails: whether it was to be asked depends on the bucket.
             return None
-        bucket = next((one for one in buckets_in(there) if one.name == name), None)
-        if bucket is None:
+        bucket = next(iter(buckets_in(there)), None)
+        if bucket is None or bucket.name != name:
             return None
         caller.demand_reading(bucket)
         objects = objects_in(content)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
 from reactor_kernel.api import DatabaseFault, RawResult
-from reactor_storage.errors import PolicyDenied
+from reactor_storage.errors import PolicyDenied, no_such_bucket
 from reactor_storage.model import Bucket, Policy, StoredObject, Version
 from reactor_storage.rules import Current
 
@@ -22,6 +22,13 @@ _VERSION = msgspec.json.Decoder(Version)
 def buckets_in(result: RawResult) -> list[Bucket]:
     """Return the buckets of a result's first column."""
     return [_BUCKET.decode(row[0] or b"") for row in result.rows]
+
+
+def one_bucket(found: Sequence[Bucket], ref: str) -> Bucket:
+    """Return the bucket that was found by a reference. Raises BucketNotFound where none was."""
+    if not found:
+        raise no_such_bucket(ref)
+    return found[0]
 
 
 def objects_in(result: RawResult, column: int = 0) -> list[StoredObject]:

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from reactor_kernel.api import BadRequest, Clock, Forbidden
+from reactor_storage.keys import is_uuid
 
 Method = Literal["GET", "PUT"]
 MAX_SECS = 604800
@@ -99,7 +100,8 @@ class Signer:
 
     def verify(self, grant: Grant, signature: str) -> None:
         """Raise InvalidSignature or UrlExpired unless a secret of ours signed this grant and its deadline is not over."""
-        if not self._signed(grant, signature):
+        # The text of an organisation `a/b` and a bucket `c` would be that of an organisation `a` and a bucket `b`.
+        if not is_uuid(grant.org_id) or not self._signed(grant, signature):
             raise InvalidSignature
         if self._clock.now().timestamp() > grant.expires:
             raise UrlExpired

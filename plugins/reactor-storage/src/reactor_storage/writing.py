@@ -66,29 +66,39 @@ class Writer:
         caller.demand(bucket.name, "write")
         object_key(key)
         self.admit(bucket, content_type)
-        limit = self.limit_of(bucket)
+        limit = self.limit_of(bucket, key)
         try:
-            return bucket, self._backend.stage(chunks, limit=0 if is_folder_marker(key) else limit)
+            return bucket, self._backend.stage(chunks, limit=limit)
         except ContentTooLong:
-            raise _too_long(bucket, key, limit) from None
+            raise too_long(bucket, key, limit) from None
 
     def discard(self, staged: Staged) -> None:
         """Drop a content that was staged and not adopted."""
         self._backend.discard(staged)
 
-    def rehearse(self, caller: Caller, bucket: Bucket, key: str, rule: Rule = ANY) -> None:
+    def rehearse(self, caller: Caller, bucket: Bucket, key: str, rule: Rule = ANY) -> bool:
         """Raise PolicyDenied unless policies let the caller store something under a key; nothing is changed.
 
-        Raises ObjectExists or Unsatisfied where `rule` does not hold now.
+        Return whether it would replace what is there. Raises ObjectExists or Unsatisfied where `rule` does not hold now.
         """
+        created = False
         with policies_speak(f"store {key!r}"), suppress(_Rehearsed), self._db.begin(caller.acting) as tx:
-            tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]))
-            write_row(tx, caller, bucket, key, 0, "", NewObject(), rule)
+            first = queries.one_at_a_time(bucket.org_id, [(bucket.name, key)])
+            created = write_row(tx, caller, bucket, key, 0, "", NewObject(), rule, first=first).created
             raise _Rehearsed
+        return not created
 
-    def limit_of(self, bucket: Bucket) -> int:
-        """Return the most bytes an object of a bucket may have."""
+    def limit_of(self, bucket: Bucket, key: str = "") -> int:
+        """Return the most bytes an object may have under a key of a bucket; a folder's name has none."""
+        if is_folder_marker(key):
+            return 0
         return min(bucket.file_size_limit or self._max_object_size, self._max_object_size)
+
+    def check(self, bucket: Bucket, key: str, size: int, content_type: str | None) -> None:
+        """Raise MimeTypeNotAllowed or ObjectTooLarge unless the bucket accepts such an object."""
+        self.admit(bucket, content_type)
+        if size > (limit := self.limit_of(bucket, key)):
+            raise too_long(bucket, key, limit)
 
     @staticmethod
     def admit(bucket: Bucket, content_type: str | None) -> None:
@@ -118,20 +128,21 @@ class Writer:
             with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
                 if guard is not None:
                     guard(tx)
-                stored, created = write_row(
+                written = write_row(
                     tx, caller, bucket, key, staged.size, f'"{staged.sha256}"', new, rule,
                     first=queries.one_at_a_time(bucket.org_id, [(bucket.name, key)]),
                     beside=[queries.hold_blob(staged.locator, staged.size, staged.sha256)],
                 )  # fmt: skip
+                self.check(written.bucket, key, staged.size, new.content_type)
                 self._backend.keep(staged)
-                left = note_stored(tx, caller, bucket, stored, staged.locator, new, created=created)
+                left = note_stored(tx, caller, written, staged.locator, new)
                 for result in tx.run(with_it) if with_it else ():
                     left += texts_in(result) if result.columns else []
         except BaseException:
             self._backend.discard(staged)
             raise
         self._remains.release(left)
-        return msgspec.structs.replace(stored, locator=staged.locator), created
+        return msgspec.structs.replace(written.stored, locator=staged.locator), written.created
 
     def copy(
         self, caller: Caller, source: StoredObject, bucket: Bucket, key: str, new: NewObject, rule: Rule = ANY,
@@ -144,9 +155,6 @@ class Writer:
         """
         caller.demand(bucket.name, "write")
         object_key(key)
-        self.admit(bucket, new.content_type)
-        if source.size > self.limit_of(bucket):
-            raise _too_long(bucket, key, self.limit_of(bucket))
         origin = self._buckets.find(caller, source.bucket) if move else bucket
         if move:
             caller.demand(origin.name, "delete", "write")
@@ -159,15 +167,16 @@ class Writer:
             # A copy may be of what was there a moment ago; a move would remove what it never copied.
             if not held.rows or (move and _version_in(current) != source.version_id):
                 raise SourceChanged
-            stored, created = write_row(tx, caller, bucket, key, source.size, source.etag, new, rule)
-            left = note_stored(tx, caller, bucket, stored, source.locator, new, created=created)
+            written = write_row(tx, caller, bucket, key, source.size, source.etag, new, rule)
+            self.check(written.bucket, key, source.size, new.content_type)
+            left = note_stored(tx, caller, written, source.locator, new)
             if move and places[0] != places[1]:
                 removed, freed = remove(tx, caller, origin, [source.key])
                 if not removed:
                     raise PolicyDenied(f"a policy refuses to remove {source.key!r}")
                 left += freed
         self._remains.release(left)
-        return msgspec.structs.replace(stored, locator=source.locator)
+        return msgspec.structs.replace(written.stored, locator=source.locator)
 
     def restore(self, caller: Caller, bucket: Bucket, version: Version, rule: Rule = ANY) -> StoredObject:
         """Give a key the content of a version that the caller may read once more, without moving a byte.
@@ -179,9 +188,6 @@ class Writer:
             PolicyDenied, MimeTypeNotAllowed, ObjectTooLarge, Unsatisfied: as for any write.
         """
         caller.demand(bucket.name, "write")
-        self.admit(bucket, version.content_type)
-        if version.size > self.limit_of(bucket):
-            raise _too_long(bucket, version.key, self.limit_of(bucket))
         key, new = version.key, NewObject(version.content_type, version.cache_control, version.metadata)
         locator = version.locator or ""
         with policies_speak(f"store {key!r}"), self._db.begin(caller.acting) as tx:
@@ -190,13 +196,12 @@ class Writer:
             # Only then the content: who just removed the version lets it go, unless somebody holds it.
             if not there.rows or not tx.run([queries.touch_blob(locator)])[0].rows:
                 raise no_such_version(bucket.name, key, version.version_id)
-            stored, created = write_row(tx, caller, bucket, key, version.size, version.etag, new, rule, version)
-            left = note_stored(
-                tx, caller, bucket, stored, locator, new, created=created, audit="object.restore",
-                details={"restored": version.version_id},
-            )  # fmt: skip
+            written = write_row(tx, caller, bucket, key, version.size, version.etag, new, rule, version)
+            self.check(written.bucket, key, version.size, version.content_type)
+            restored = {"restored": version.version_id}
+            left = note_stored(tx, caller, written, locator, new, audit="object.restore", details=restored)
         self._remains.release(left)
-        return msgspec.structs.replace(stored, locator=locator)
+        return msgspec.structs.replace(written.stored, locator=locator)
 
     # -- removing -----------------------------------------------------------------------------------------------------
 
@@ -235,7 +240,8 @@ def _version_in(locked: RawResult) -> str | None:
     return current.version_id if current else None
 
 
-def _too_long(bucket: Bucket, key: str, limit: int) -> ObjectTooLarge:
+def too_long(bucket: Bucket, key: str, limit: int) -> ObjectTooLarge:
+    """Return the error for a content that is longer than `limit`."""
     if is_folder_marker(key):
         return ObjectTooLarge(
             f"{key!r} names a folder, which holds no bytes", details={"bucket": bucket.name, "key": key}

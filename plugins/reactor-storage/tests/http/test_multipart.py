@@ -113,3 +113,32 @@ def test_policies_and_limits_are_those_of_the_object(ann, kernel):
             "create policy w on storage.objects for insert to reactor_authenticated with check (false)"
         )
     assert code(ann.call("POST", "upload/docs/a", body={"content_type": "image/png"})) == (403, "policy_denied")
+
+
+def test_where_policies_decide_an_upload_is_of_who_began_it(ann, kernel, files):
+    """Else its parts could be looked at, replaced and dropped by somebody who may not write the object."""
+    ann.bucket()
+    eve = ann.colleague("storage:*")
+    upload = begin(ann)
+    one = send(ann, upload, 1, b"one").json()["etag"]
+    assert send(eve, upload, 2, b"two").status_code == 200, (
+        "who may write to the bucket, as long as permissions alone decide"
+    )
+    with kernel.database.begin() as tx:
+        tx.connection.exec_driver_sql(
+            "create policy own on storage.objects for all to reactor_authenticated"
+            " using (owner_id = auth.user_id()) with check (owner_id = auth.user_id())"
+        )
+    before = files()
+    for answer in (
+        send(eve, upload, 1, b"another"),
+        complete(eve, upload, [(1, one)]),
+        eve.call("DELETE", f"upload/docs/a%2Fb.bin/abort?upload_id={upload}"),
+    ):
+        assert code(answer) == (404, "multipart_not_found")
+        assert answer.json()["error"]["message"] == (
+            "there is no such upload of this object; it was completed, aborted or has expired"
+        )
+    assert files() == before
+    assert complete(ann, upload, [(1, one)]).status_code == 200
+    assert ann.get("docs/a/b.bin").content == b"one"

@@ -227,3 +227,21 @@ def test_a_download_is_saved_under_a_name(ann, query, value):
     ann.bucket()
     ann.put("docs/b/my file.txt")
     assert ann.get(f"docs/b/my%20file.txt{query}").headers["Content-Disposition"] == value
+
+
+def test_nothing_makes_a_folder_marker_of_bytes(ann, files):
+    ann.bucket()
+    ann.put("docs/a", b"bytes")
+    to_folder = {"bucketId": "docs", "sourceKey": "a", "destinationKey": "folder/"}
+    upload = ann.call("POST", "upload/docs/folder%2F", body={}).json()["upload_id"]
+    at = "upload/docs/folder%2F"
+    part = ann.call("PUT", f"{at}/part?upload_id={upload}&part_number=1", body=b"x").json()["etag"]
+    before = files()
+    for answer in (
+        ann.call("POST", "object/copy", body=to_folder),
+        ann.call("POST", "object/move", body=to_folder),
+        ann.call("POST", f"{at}/complete?upload_id={upload}", body={"parts": [{"part_number": 1, "etag": part}]}),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "object_too_large")
+        assert answer.json()["error"]["message"] == "'folder/' names a folder, which holds no bytes"
+    assert (ann.get("docs/a").content, ann.get("docs/folder/").status_code, files()) == (b"bytes", 404, before)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
-from urllib.parse import parse_qs, urlsplit
+import json
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -144,3 +146,73 @@ def test_the_secret_before_the_last_change(wire, previous):
     else:
         signer.verify(grant, facts["signature"])
     assert signer.sign(grant) != facts["signature"]
+
+
+def test_an_upload_that_may_not_replace(ann, client):
+    ann.bucket()
+    url = sign(ann, "docs/a", for_upload=True, upsert=False)
+    assert client.put(url, content=b"one").status_code == 200
+    again = client.put(url, content=b"two")
+    assert code(again) == (409, "object_exists")
+    assert again.json()["error"]["message"] == "there is an object under 'a'"
+    # Unless it says so it replaces, as PUT does.
+    assert client.put(sign(ann, "docs/a", for_upload=True), content=b"three").status_code == 200
+    assert ann.get("docs/a").content == b"three"
+
+
+def test_the_token_of_an_upload_replaces_on_no_other_path(ann, client):
+    """Its signature is valid on the object's own path, too, whose PUT replaces."""
+    ann.bucket()
+    token = ann.call("POST", "object/upload/sign/docs/a", body={}).json()["token"]
+    assert client.put(f"/storage/v1/object/upload/sign/docs/a?token={token}", content=b"one").status_code == 200
+    org, expires, signer, *_, signature = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    query = urlencode({"org": org, "expires": expires, "signer": signer, "signature": signature})
+    assert code(client.put(f"/storage/v1/object/docs/a?{query}", content=b"two")) == (409, "object_exists")
+    assert code(client.put(f"/storage/v1/object/docs/a?{query}&upsert=true", content=b"two")) == (
+        403,
+        "invalid_signature",
+    )
+    assert ann.get("docs/a").content == b"one"
+
+
+def test_what_is_not_there_yet_is_not_signed_where_policies_decide(ann, client, kernel):
+    """Else whoever knows which key another will use could read it, or put something else in its place."""
+    ann.bucket()
+    eve = ann.colleague("storage:*")
+    with kernel.database.begin() as tx:
+        tx.connection.exec_driver_sql(
+            "create policy r on storage.objects for select to reactor_authenticated using (owner_id = auth.user_id());"
+            "create policy w on storage.objects for update to reactor_authenticated using (owner_id = auth.user_id())"
+        )
+    for path, body in (("sign/docs/plan", {}), ("object/sign/docs/plan", {"expiresIn": 60})):
+        before = eve.call("POST", path, body=body)
+        assert code(before) == (404, "object_not_found")
+        ann.put("docs/plan", b"secret")
+        hidden = eve.call("POST", path, body=body)
+        assert hidden.json()["error"]["message"] == before.json()["error"]["message"]
+        assert code(hidden) == (404, "object_not_found")
+        ann.call("DELETE", "object/docs/plan")
+    url = sign(eve, "docs/plan", for_upload=True)
+    token = eve.call("POST", "object/upload/sign/docs/plan", body={}, X_Upsert="true").json()["token"]
+    ann.put("docs/plan", b"secret")
+    assert code(client.put(url, content=b"another")) == (409, "object_exists")
+    at = f"/storage/v1/object/upload/sign/docs/plan?token={token}"
+    assert code(client.put(at, content=b"another")) == (409, "object_exists")
+    assert ann.get("docs/plan").content == b"secret"
+    # What is its own it may replace, also by a URL.
+    assert client.put(sign(ann, "docs/plan", for_upload=True), content=b"new").status_code == 200
+    assert client.get(sign(ann, "docs/plan")).content == b"new"
+
+
+def test_an_organisation_that_holds_a_part_of_the_path(ann, client):
+    """The signed text is the same: `org/docs`, bucket `p`, key `q` for `org`, bucket `docs`, key `p/q`."""
+    ann.bucket()
+    ann.put("docs/p/q")
+    url = sign(ann, "docs/p/q")
+    shifted = url.replace("/docs/p/q?", "/p/q?").replace(f"org={ann.org_id}", f"org={ann.org_id}%2Fdocs")
+    assert code(client.get(shifted)) == (403, "invalid_signature")
+    token = ann.call("POST", "object/sign/docs/p/q", body={}).json()["signedURL"].partition("token=")[2]
+    held = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    other = base64.urlsafe_b64encode(json.dumps([f"{held[0]}/docs", *held[1:]]).encode()).decode()
+    assert client.get(f"/storage/v1/object/sign/docs/p/q?token={token}").status_code == 200
+    assert code(client.get(f"/storage/v1/object/sign/p/q?token={other}")) == (403, "invalid_signature")

@@ -114,3 +114,19 @@ def test_parts_are_of_one_upload_and_protocol(s3, sql):
     sql("update _reactor_storage.multipart_uploads set kind = 'multipart'")
     assert error(s3.call("PUT", f"{place}&partNumber=1", b"x")) == GONE
     assert "<UploadId>" not in s3.call("GET", "docs?uploads").text
+
+
+def test_where_policies_decide_open_uploads_are_listed_to_who_began_them(s3, ann, signing, kernel):
+    eve = signing(ann.colleague("storage:*"))
+    mine, place = begin(s3, "docs/mine"), begin(eve, "docs/theirs")
+    for listed in (s3.call("GET", "docs?uploads").text, eve.call("GET", "docs?uploads").text):
+        assert (listed.count("<Upload>"), "<Key>mine</Key>" in listed) == (2, True)
+    with kernel.database.begin() as tx:
+        tx.connection.exec_driver_sql(
+            "create policy own on storage.objects for insert to reactor_authenticated with check (owner_id = auth.user_id())"
+        )
+    for one, key, other in ((s3, "mine", place), (eve, "theirs", mine)):
+        listed = one.call("GET", "docs?uploads").text
+        assert (listed.count("<Upload>"), f"<Key>{key}</Key>" in listed) == (1, True)
+        assert error(one.call("GET", other)) == GONE
+        assert error(one.call("PUT", f"{other}&partNumber=1", b"x")) == GONE

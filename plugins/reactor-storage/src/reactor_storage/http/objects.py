@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from reactor_storage.errors import InvalidStorageRequest
 from reactor_storage.history import History
 from reactor_storage.http.answers import answer_object
@@ -44,8 +46,11 @@ class ObjectResource:
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:
         """Store the body, or the file of a form, under the key, in place of what is there."""
-        caller, _, spending = self._callers.writing(req, bucket, key)
-        stored, _ = receive(req, self._writer, caller, bucket, key, writing_rule(req.get_header), spending)
+        caller, grant, spending = self._callers.writing(req, bucket, key)
+        rule = writing_rule(req.get_header)
+        if grant is not None and not grant.upsert and not rule.create_only:
+            rule = msgspec.structs.replace(rule, create_only=True, conflict="exists")
+        stored, _ = receive(req, self._writer, caller, bucket, key, rule, spending)
         answer_stored(resp, stored)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, bucket: str, key: str) -> None:

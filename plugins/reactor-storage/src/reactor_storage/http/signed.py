@@ -29,7 +29,8 @@ class SignBody(msgspec.Struct, frozen=True):
     expires: int | None = None
     for_upload: bool = False
     single_use: bool = False
-    upsert: bool = False
+    # Uploads of the primary family replace unless it is said that they must not, as its PUT does.
+    upsert: bool = True
     transform: dict[str, Any] | None = None
 
     def seconds(self, req: falcon.Request) -> int | None:
@@ -69,8 +70,7 @@ class SignResource:
             raise InvalidTransform("an upload is stored as it is sent", hint="Sign the reading of it with transform.")
         grant = self._grants.give(
             caller, bucket, key, method="PUT" if body.for_upload else "GET", seconds=body.seconds(req),
-            # Uploads by the primary family replace, as its PUT does.
-            upsert=body.upsert, single_use=body.single_use, plain=not body.for_upload,
+            upsert=body.for_upload and body.upsert, single_use=body.single_use, plain=not body.for_upload,
             transform=signed_transform(body.transform),
         )  # fmt: skip
         url = f"/storage/v1{self._grants.token_url(grant)}" if grant.transform else self._grants.url(grant)

@@ -68,8 +68,10 @@ class PartOperations:
                     f"x-amz-copy-source-range must be bytes=<first>-<last> within {source.size} bytes",
                 )
             start, last = int(match.group(1)), int(match.group(2))
-            content = self._reader.open(asked.caller, source, start, last - start + 1)
-            part = self._uploads.put_part(upload, number, content)
+            length = last - start + 1
+            content = self._reader.open(asked.caller, source, start, length)
+            # No body of a request: what limits those does not concern it.
+            part = self._uploads.put_part(upload, number, content, limit=length)
         say(resp, xml.document("CopyPartResult", {"LastModified": part.uploaded_at, "ETag": part.etag}))
 
     def complete(self, asked: S3Request, resp: falcon.Response) -> None:
