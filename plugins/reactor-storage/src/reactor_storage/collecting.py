@@ -19,8 +19,8 @@ _MOST = 1_000_000
 class Collected(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was removed, or would be.
 
-    `uploads` whose time is over, contents that are `unreferenced` by any row, of which no row is `known`, and those `staged` by
-    processes that are gone; the last are not counted ahead.
+    `uploads` whose time is over, contents that are `unreferenced` by any row, that are `unknown` to all, and those `staged` by
+    processes that are gone; the last are not counted ahead. `failed`: contents that the backend did not remove.
     """
 
     dry_run: bool
@@ -28,6 +28,7 @@ class Collected(msgspec.Struct, frozen=True, omit_defaults=True):
     unreferenced: int
     unknown: int
     staged: int | None = None
+    failed: int = 0
 
 
 class Collector:
@@ -44,20 +45,12 @@ class Collector:
 
     def collect(self) -> Collected:
         """Sweep until nothing is left. Raises BackendFailed."""
-        uploads = 0
-        while ended := self._uploads.sweep():
-            uploads += ended
+        uploads = self._uploads.sweep()
         self._grants.forget_uses()
         while self._renditions.evict():
             pass
-        unreferenced = unknown = staged = 0
-        while True:
-            swept = self._remains.sweep()
-            unreferenced, unknown, staged = (
-                unreferenced + swept.unreferenced, unknown + swept.unknown, staged + swept.staged
-            )  # fmt: skip
-            if not swept.unreferenced:
-                return Collected(False, uploads, unreferenced, unknown, staged)
+        swept = self._remains.sweep()
+        return Collected(False, uploads, swept.unreferenced, swept.unknown, swept.staged, swept.failed)
 
     def rehearse(self) -> Collected:
         """Count what `collect` would remove, up to a million of a kind."""

@@ -217,13 +217,27 @@ class MultipartUploads:
         (result,) = self._db.run(None, [statement], readonly=True)
         return [_UPLOAD.decode(row[0] or b"") for row in result.rows]
 
-    def sweep(self) -> int:
+    def sweep(self, stopped: Callable[[], bool] = lambda: False) -> int:
         """Forget uploads of every kind whose time is over; return how many had not become an object."""
-        (found,) = self._db.run(None, [multipart_queries.expired(_BATCH)], readonly=True)
-        for id in texts_in(found):
-            dropped, *_ = self._db.run(None, multipart_queries.end_upload(id))
-            self._remains.release(texts_in(dropped))
-        return texts_in(found, 1).count("f")
+        given_up, ended = 0, True
+        while ended and not stopped():
+            (found,) = self._db.run(None, [multipart_queries.expired(_BATCH)], readonly=True)
+            ended = False
+            for id, done in zip(texts_in(found), texts_in(found, 1), strict=True):
+                if self._expire(id):
+                    ended = True
+                    given_up += done == "f"
+        return given_up
+
+    def _expire(self, id: str) -> bool:
+        """Forget an upload that was over a moment ago; return whether it still was, and nobody held it."""
+        with self._db.begin() as tx:
+            (held,) = tx.run([multipart_queries.hold_expired(id)])
+            if not held.rows:
+                return False
+            dropped, *_ = tx.run(multipart_queries.end_upload(id))
+        self._remains.release(texts_in(dropped))
+        return True
 
     def _audit(self, event: str, caller: Caller, upload: Upload) -> Statement:
         return queries.audit(

@@ -12,6 +12,8 @@ _UPLOAD = """json_build_object('id', u.id, 'bucket', u.bucket, 'key', u.key, 'or
 _PART = """json_build_object('number', p.part_number, 'locator', p.locator, 'etag', p.etag, 'size', p.size,
   'uploaded_at', p.uploaded_at)"""
 _OPEN = "u.expires_at > now()"
+# Whom a request writes to lives on: it says so itself with what it receives.
+_OVER = "expires_at <= now() and coalesce((facts->>'until')::float8, 0) <= extract(epoch from now())"
 
 
 def insert_upload(
@@ -106,9 +108,18 @@ def end_upload(upload_id: str) -> list[Statement]:
 def expired(most: int) -> Statement:
     """Return uploads, of whatever kind, whose time is over: id, and whether its object was made (`t`)."""
     return Statement(
-        """select id, coalesce((facts->>'done')::boolean, false) from _reactor_storage.multipart_uploads
-          where expires_at <= now() order by expires_at limit $1""",
+        f"""select id, coalesce((facts->>'done')::boolean, false) from _reactor_storage.multipart_uploads
+          where {_OVER} order by expires_at limit $1""",
         (str(most),),
+        as_owner=True,
+    )
+
+
+def hold_expired(upload_id: str) -> Statement:
+    """Hold an upload whose time is over until the transaction ends; no row where it lives on or somebody else holds it."""
+    return Statement(
+        f"select id from _reactor_storage.multipart_uploads where id = $1 and {_OVER} for update skip locked",
+        (upload_id,),
         as_owner=True,
     )
 

@@ -313,14 +313,14 @@ def drop_blob(locator: str) -> Statement:
     )
 
 
-def unreferenced(most: int) -> Statement:
-    """Return contents that nothing refers to."""
+def unreferenced(most: int, behind: str = "") -> Statement:
+    """Return contents that nothing refers to, in the order of their locators, behind one of them."""
     return Statement(
         f"""select locator from _reactor_storage.blobs b
-          where not exists (select from _reactor_storage.versions v where v.locator = b.locator)
+          where locator > $2 and not exists (select from _reactor_storage.versions v where v.locator = b.locator)
           and not exists (select from _reactor_storage.multipart_parts p where p.locator = b.locator)
-          and {_UNRENDERED} limit $1""",
-        (str(most),),
+          and {_UNRENDERED} order by locator limit $1""",
+        (str(most), behind),
         as_owner=True,
     )
 

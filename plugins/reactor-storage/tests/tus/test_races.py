@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+
+from reactor_kernel.testing.project import ADMIN_TOKEN
 
 WAITING = """select count(*) from pg_locks where not granted and pid in (
   select pid from pg_stat_activity where datname = current_database())"""
@@ -76,3 +79,41 @@ def test_bytes_beyond_a_length_that_was_told_meanwhile_are_refused(tus, at_once)
         "2 more bytes do not fit into 1, of which 0 are there",
     )
     assert tus.offset(path) == 0
+
+
+def test_an_upload_that_is_written_to_while_it_is_swept_stays(tus, ann, kernel, sql):
+    path = tus.begin(4)
+    assert tus.patch(path, 0, b"12").status_code == 204
+    id = path.rpartition("/")[2]
+    sql("update _reactor_storage.multipart_uploads set expires_at = now() where id = $1", id)
+    with psycopg.connect(kernel.database.dsn) as writing:
+        # As a request does that began before and now commits what it received.
+        writing.execute(
+            "update _reactor_storage.multipart_uploads set expires_at = now() + interval '1 day' where id = %s", (id,)
+        )
+        with ThreadPoolExecutor(1) as threads:
+            swept = threads.submit(collect, ann)
+            with contextlib.suppress(TimeoutError):
+                swept.result(2)
+            writing.commit()
+            assert swept.result()["uploads"] == 0
+    assert tus.offset(path) == 2
+    assert tus.patch(path, 2, b"34").status_code == 204
+    assert ann.get("docs/a/b.bin").content == b"1234"
+
+
+def test_an_upload_that_is_being_written_to_is_not_swept(tus, ann, sql):
+    path = tus.begin(4)
+    assert tus.patch(path, 0, b"12").status_code == 204
+    lease = """update _reactor_storage.multipart_uploads set expires_at = now(),
+      facts = facts || jsonb_build_object('writer', 'x', 'until', extract(epoch from now()) + $2::float8) where id = $1"""
+    sql(lease, path.rpartition("/")[2], "60")
+    assert collect(ann)["uploads"] == 0
+    sql(lease, path.rpartition("/")[2], "-1")
+    assert collect(ann)["uploads"] == 1
+
+
+def collect(member):
+    answer = member.client.post("/storage/v1/_admin/gc", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
