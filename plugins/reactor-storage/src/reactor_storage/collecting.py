@@ -18,7 +18,7 @@ class Collected(msgspec.Struct, frozen=True):
 
     `uploads` whose time is over before they became an object, `renditions` that are too old or too many, contents that are
     `unreferenced` by any row, with what was rendered from them, contents of which no row knows (`unknown`), and those `staged` by
-    processes that are gone.
+    processes that are gone. `failed`: contents that the backend did not remove.
     """
 
     dry_run: bool
@@ -27,6 +27,7 @@ class Collected(msgspec.Struct, frozen=True):
     unreferenced: int
     unknown: int
     staged: int
+    failed: int = 0
 
 
 class Collector:
@@ -43,21 +44,16 @@ class Collector:
 
     def collect(self) -> Collected:
         """Sweep until nothing is left. Raises BackendFailed."""
-        uploads = renditions = 0
+        uploads = self._uploads.sweep()
+        self._grants.forget_uses()
+        renditions = 0
         # Before contents go, with which renditions go that are counted here.
         while evicted := self._renditions.evict():
             renditions += evicted
-        while (swept := self._uploads.sweep()).ended:
-            uploads += swept.given_up
-        self._grants.forget_uses()
-        unreferenced = unknown = staged = 0
-        while True:
-            left = self._remains.sweep()
-            unreferenced, unknown, staged = (
-                unreferenced + left.unreferenced, unknown + left.unknown, staged + left.staged
-            )  # fmt: skip
-            if not left.unreferenced:
-                return Collected(False, uploads, renditions, unreferenced, unknown, staged)
+        swept = self._remains.sweep()
+        return Collected(
+            False, uploads, renditions, swept.unreferenced, swept.unknown, swept.staged, swept.failed
+        )  # fmt: skip
 
     def rehearse(self) -> Collected:
         """Count what `collect` would remove. Raises BackendFailed."""

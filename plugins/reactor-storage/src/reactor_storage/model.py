@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from reactor_storage.errors import InvalidStorageRequest
+
 # The member of an object's metadata that holds headers which are kept nowhere else, by their names in lowercase.
 KEPT_HEADERS = "s3:headers"
+# What a header holds beyond ASCII is read and said byte for byte, as Latin-1 (RFC 9110 §5.5).
+_UNSAYABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_LONGEST_SAID = 1024
 
 
 class LifecycleRule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,11 +66,24 @@ class StoredObject(msgspec.Struct, frozen=True):
 
 
 class NewObject(msgspec.Struct, frozen=True):
-    """What an upload says of the object it makes, beside its bytes."""
+    """What an upload says of the object it makes, beside its bytes.
+
+    Type and caching are said in headers of every read. Raises InvalidStorageRequest for what none can carry: a form or a document
+    may hold a line break, which would begin another header, or make the object one that no server can answer.
+    """
 
     content_type: str | None = None
     cache_control: str | None = None
     metadata: Mapping[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        for what, text in (("content type", self.content_type), ("Cache-Control", self.cache_control)):
+            if text is None:
+                continue
+            if len(text) > _LONGEST_SAID:
+                raise InvalidStorageRequest(f"the {what} is longer than {_LONGEST_SAID} characters")
+            if _UNSAYABLE.search(text):
+                raise InvalidStorageRequest(f"the {what} holds a character that no header can carry")
 
 
 class Version(msgspec.Struct, frozen=True):

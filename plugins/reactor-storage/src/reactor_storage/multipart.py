@@ -52,13 +52,6 @@ class Part(msgspec.Struct, frozen=True):
     uploaded_at: datetime
 
 
-class SweptUploads(msgspec.Struct, frozen=True):
-    """Uploads whose time was over: all that `ended`, and those of them that had not become an object."""
-
-    ended: int
-    given_up: int
-
-
 _UPLOAD = msgspec.json.Decoder(Upload)
 _PART = msgspec.json.Decoder(Part)
 
@@ -237,17 +230,27 @@ class MultipartUploads:
         (result,) = self._db.run(None, [statement], readonly=True)
         return [_UPLOAD.decode(row[0] or b"") for row in result.rows]
 
-    def sweep(self) -> SweptUploads:
-        """Forget a batch of uploads, of every kind, whose time is over."""
-        (found,) = self._db.run(None, [multipart_queries.expired(_BATCH)], readonly=True)
-        ended = given_up = 0
-        for id, done in zip(texts_in(found), texts_in(found, 1), strict=True):
-            dropped, gone = self._db.run(None, multipart_queries.end_upload(id))
-            self._remains.release(texts_in(dropped))
-            # None where another node ended it first.
-            ended += gone.affected
-            given_up += gone.affected if done == "f" else 0
-        return SweptUploads(ended, given_up)
+    def sweep(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Forget uploads of every kind whose time is over; return how many had not become an object."""
+        given_up, ended = 0, True
+        while ended and not stopped():
+            (found,) = self._db.run(None, [multipart_queries.expired(_BATCH)], readonly=True)
+            ended = False
+            for id, done in zip(texts_in(found), texts_in(found, 1), strict=True):
+                if self._expire(id):
+                    ended = True
+                    given_up += done == "f"
+        return given_up
+
+    def _expire(self, id: str) -> bool:
+        """Forget an upload that was over a moment ago; return whether it still was, and nobody held it."""
+        with self._db.begin() as tx:
+            (held,) = tx.run([multipart_queries.hold_expired(id)])
+            if not held.rows:
+                return False
+            dropped, *_ = tx.run(multipart_queries.end_upload(id))
+        self._remains.release(texts_in(dropped))
+        return True
 
     def _audit(self, event: str, caller: Caller, upload: Upload) -> Statement:
         return queries.audit(

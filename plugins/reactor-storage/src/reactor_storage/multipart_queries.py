@@ -17,6 +17,8 @@ _PART = """json_build_object('number', p.part_number, 'locator', p.locator, 'eta
 _OPEN = "u.expires_at > now()"
 _DONE = "coalesce((facts->>'done')::boolean, false)"
 _UNPOLICED = unpoliced_on("r", "a", "w")
+# Whom a request writes to lives on: it says so itself with what it receives.
+_OVER = "expires_at <= now() and coalesce((facts->>'until')::float8, 0) <= extract(epoch from now())"
 
 
 def insert_upload(
@@ -120,8 +122,7 @@ def end_upload(upload_id: str) -> list[Statement]:
 def expired(most: int) -> Statement:
     """Return uploads, of whatever kind, whose time is over: id, and whether its object was made (`t`)."""
     return Statement(
-        f"""select id, {_DONE} from _reactor_storage.multipart_uploads
-          where expires_at <= now() order by expires_at limit $1""",
+        f"select id, {_DONE} from _reactor_storage.multipart_uploads where {_OVER} order by expires_at limit $1",
         (str(most),),
         as_owner=True,
     )
@@ -130,7 +131,15 @@ def expired(most: int) -> Statement:
 def count_given_up() -> Statement:
     """Count the uploads, of whatever kind, whose time is over and whose object was not made."""
     return Statement(
-        f"select count(*) from _reactor_storage.multipart_uploads where expires_at <= now() and not {_DONE}",
+        f"select count(*) from _reactor_storage.multipart_uploads where {_OVER} and not {_DONE}", as_owner=True
+    )
+
+
+def hold_expired(upload_id: str) -> Statement:
+    """Hold an upload whose time is over until the transaction ends; no row where it lives on or somebody else holds it."""
+    return Statement(
+        f"select id from _reactor_storage.multipart_uploads where id = $1 and {_OVER} for update skip locked",
+        (upload_id,),
         as_owner=True,
     )
 

@@ -10,12 +10,16 @@ from contextlib import suppress
 
 from reactor_kernel.api import BlobFacts, DbRole, Identity, IdentityKind
 from reactor_storage.access import Caller
+from reactor_storage.backends.contract import BlobMissing
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import BucketExists, BucketNotFound
 from reactor_storage.keys import NIL_ORG, system_bucket_name
 from reactor_storage.model import NewObject, StoredObject
-from reactor_storage.reading import Reader
+from reactor_storage.reading import Reader, not_found
 from reactor_storage.writing import Writer
+
+# A content may be replaced between two looks at it.
+_LOOKS = 3
 
 
 def platform_caller(request_id: str, org_id: str = NIL_ORG) -> Caller:
@@ -53,8 +57,11 @@ class PlatformBlobs:
         self, bucket: str, key: str, start: int = 0, length: int | None = None
     ) -> tuple[BlobFacts, Iterator[bytes]]:
         """Return a content."""
-        found = self._reader.find(self._caller, bucket, key)
-        return _facts(found), self._reader.open(self._caller, found, start, length)
+        for _ in range(_LOOKS):
+            found = self._reader.find(self._caller, bucket, key)
+            with suppress(BlobMissing):
+                return _facts(found), self._reader.open(self._caller, found, start, length)
+        raise not_found(bucket, key)
 
     def delete(self, bucket: str, keys: Sequence[str]) -> int:
         """Remove contents."""

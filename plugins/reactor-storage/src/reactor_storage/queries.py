@@ -362,10 +362,13 @@ def drop_blob(locator: str) -> Statement:
     )
 
 
-def unreferenced(most: int) -> Statement:
-    """Return contents that nothing refers to."""
+def unreferenced(most: int, behind: str = "") -> Statement:
+    """Return contents that nothing refers to, in the order of their locators, behind one of them."""
     return Statement(
-        f"select locator from _reactor_storage.blobs b where {_UNREFERENCED} limit $1", (str(most),), as_owner=True
+        f"""select locator from _reactor_storage.blobs b
+          where locator > $2 and {_UNREFERENCED} order by locator limit $1""",
+        (str(most), behind),
+        as_owner=True,
     )
 
 

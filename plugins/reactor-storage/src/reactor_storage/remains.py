@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 import msgspec
 
 from reactor_kernel.api import Clock, Database, ReactorError
 from reactor_storage import queries
-from reactor_storage.backends.contract import Backend
+from reactor_storage.backends.contract import Backend, BackendFailed, BackendUnavailable
 from reactor_storage.images.queries import of_source
 from reactor_storage.rows import texts_in
 
@@ -20,11 +20,15 @@ _BATCH = 1000
 
 
 class Swept(msgspec.Struct, frozen=True):
-    """What a sweep removed: contents no row refers to, contents no row knows, and uploads whose process is gone."""
+    """What a sweep removed: contents no row refers to, contents no row knows, and uploads whose process is gone.
+
+    `failed`: contents that the backend does not remove; the log says why.
+    """
 
     unreferenced: int
     unknown: int
     staged: int
+    failed: int = 0
 
 
 class Remains:
@@ -47,17 +51,34 @@ class Remains:
             except ReactorError as error:
                 self._log.warning("the content %s stays until the next sweep: %s", locator, error)
 
-    def sweep(self) -> Swept:
-        """Remove what nothing refers to: after a crash between the steps of an upload or a removal.
+    def sweep(self, stopped: Callable[[], bool] = lambda: False) -> Swept:
+        """Remove what nothing refers to: after a crash between the steps of an upload or a removal. Ends early when told to stop.
 
         Raises:
-            BackendFailed: the backend cannot be listed or does not remove.
+            BackendFailed: the backend cannot be listed.
+            BackendUnavailable: it is down.
         """
-        unreferenced = sum(self._release(locator) for locator in self._unreferenced())
-        unknown = 0
-        for locators in self.unknown():
-            unknown += sum(map(self._remove_unknown, locators))
-        return Swept(unreferenced, unknown, self._backend.sweep_staged(before=self._clock.now() - GRACE))
+        unreferenced, failed = self._remove_all(self._unreferenced(), self._release, stopped)
+        unknown, also_failed = self._remove_all(self.unknown(), self._remove_unknown, stopped)
+        staged = 0 if stopped() else self._backend.sweep_staged(before=self._clock.now() - GRACE)
+        return Swept(unreferenced, unknown, staged, failed + also_failed)
+
+    def _remove_all(
+        self, batches: Iterable[list[str]], remove: Callable[[str], bool], stopped: Callable[[], bool]
+    ) -> tuple[int, int]:
+        """Return how many were removed, and how many could not be: one that stays must not keep the others."""
+        removed = failed = 0
+        for locator in (one for batch in batches for one in batch):
+            if stopped():
+                break
+            try:
+                removed += remove(locator)
+            except BackendUnavailable:
+                raise
+            except BackendFailed as error:
+                failed += 1
+                self._log.warning("the content %s stays until the next sweep: %s", locator, error)
+        return removed, failed
 
     def unknown(self) -> Iterator[list[str]]:
         """Return, in batches, contents that the backend has kept for a day and no row knows."""
@@ -69,9 +90,15 @@ class Remains:
         """Count what the backend has staged for a day, which `sweep` drops."""
         return self._backend.count_staged(before=self._clock.now() - GRACE)
 
-    def _unreferenced(self) -> list[str]:
-        (found,) = self._db.run(None, [queries.unreferenced(_BATCH)], readonly=True)
-        return texts_in(found)
+    def _unreferenced(self) -> Iterator[list[str]]:
+        """Return, in batches, contents that no row refers to, each once."""
+        behind = ""
+        while True:
+            (found,) = self._db.run(None, [queries.unreferenced(_BATCH, behind)], readonly=True)
+            if not (batch := texts_in(found)):
+                return
+            yield batch
+            behind = batch[-1]
 
     def _release(self, locator: str) -> bool:
         """Remove one content and its row in one transaction, then what was rendered from it; return whether it was done.

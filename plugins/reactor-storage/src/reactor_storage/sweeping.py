@@ -15,11 +15,11 @@ def sweep_regularly(parts: Assembly, stop: StopSignal) -> None:
     log, uploads = parts.ctx.log, parts.multipart("multipart")
     while not stop.wait(parts.config.sweep_every_secs):
         try:
-            given_up = uploads.sweep().given_up
+            given_up = uploads.sweep(stop.is_set)
             parts.grants.forget_uses()
-            while parts.renditions.evict():
+            while not stop.is_set() and parts.renditions.evict():
                 pass
-            swept = parts.remains.sweep()
+            swept = parts.remains.sweep(stop.is_set)
         except ReactorError as error:
             log.warning("the sweep of storage ended early: %s", error)
             continue

@@ -94,12 +94,15 @@ class ResumableUploads:
         """Make an object of partial uploads, in the order of their ids; they end with it.
 
         Raises:
-            UploadNotFound: one of them is not there.
+            UploadNotFound: one of them is not there, or was begun with a signed URL for another object.
             InvalidConcatenation: one of them is not partial, or not complete.
             PolicyDenied, ObjectExists, ObjectTooLarge, …: as for any write. The partial uploads stay.
         """
         found = {id: self._look(caller, id) for id in dict.fromkeys(ids)}
         for one in found.values():
+            if caller.vouched and (one.bucket, one.key) != (asked.bucket, asked.key):
+                # Of one signer, and yet another's: a signed URL is for one object.
+                raise no_such_upload()
             if not one.partial or not one.complete:
                 problem = "has not all of its bytes yet" if one.partial else "is not partial"
                 raise InvalidConcatenation(f"the upload {one.id} {problem}", details={"upload_id": one.id})

@@ -11,7 +11,7 @@ import msgspec
 from reactor_kernel.api import Database, Statement
 from reactor_storage import multipart_queries, queries, tus_queries
 from reactor_storage.access import Caller
-from reactor_storage.backends.contract import Backend, BlobMissing, ContentTooLong, Staged
+from reactor_storage.backends.contract import Backend, BackendFailed, BlobMissing, ContentTooLong, Staged
 from reactor_storage.checksums import checked
 from reactor_storage.errors import InvalidStorageRequest, ObjectTooLarge
 from reactor_storage.grants import spent_once
@@ -62,19 +62,16 @@ class Receiver:
             ChecksumMismatch: nothing was kept.
             ObjectTooLarge, PolicyDenied, ObjectExists: as for any write, with the last byte; the offset stays before that part.
         """
-        expect(upload, offset)
-        total = _announced(upload.facts, length)
-        self._admission.demand_room(bucket, upload.key, total or offset + incoming.announced)
-        if total is not None and offset + incoming.announced > total:
-            raise ObjectTooLarge(
-                f"{incoming.announced} more bytes do not fit into {total}, of which {offset} are there",
-                details={"offset": offset, "length": total},
-            )
+        self._total(upload, bucket, offset, incoming, length)
         if digests and not incoming.announced:
             collections.deque(checked((), digests), maxlen=0)
         if upload.facts.done:
             return upload
         with self._leases.taken(upload, offset) as lease:
+            # Who wrote to it since it was looked at may have told its length, or made its object.
+            total = self._total(lease.upload, bucket, offset, incoming, length)
+            if lease.upload.facts.done:
+                return lease.upload
             facts = msgspec.structs.replace(lease.upload.facts, length=total)
             facts, last = self._receive(lease, facts, incoming, digests)
             if incoming.cut is not None:
@@ -84,6 +81,20 @@ class Receiver:
             elif facts.length != lease.upload.facts.length and facts.offset == offset:
                 self._run_held(lease, self._advance(lease, facts))
             return msgspec.structs.replace(lease.upload, facts=facts)
+
+    def _total(
+        self, upload: ResumableUpload, bucket: Bucket | None, offset: int, incoming: Incoming, length: int | None
+    ) -> int | None:
+        """Return the whole length of an upload that a body fits into; None where it is not announced. Raises as `append`."""
+        expect(upload, offset)
+        total = _announced(upload.facts, length)
+        self._admission.demand_room(bucket, upload.key, total or offset + incoming.announced)
+        if total is not None and offset + incoming.announced > total:
+            raise ObjectTooLarge(
+                f"{incoming.announced} more bytes do not fit into {total}, of which {offset} are there",
+                details={"offset": offset, "length": total},
+            )
+        return total
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 
@@ -149,7 +160,7 @@ class Receiver:
             if last is not None:
                 self._backend.discard(last)
             raise
-        staged = self._whole(lease, facts, last)
+        staged = self._whole(lease, facts, last, length)
         new = NewObject(upload.content_type, upload.cache_control, upload.metadata)
         completed = queries.audit(
             "multipart.complete", caller.identity, caller.request_id, bucket=upload.bucket, key=upload.key,
@@ -162,8 +173,8 @@ class Receiver:
             )
         return msgspec.structs.replace(facts, offset=length, length=length, done=True)
 
-    def _whole(self, lease: Lease, facts: Facts, last: Staged | None) -> Staged:
-        """Stage what the parts are together."""
+    def _whole(self, lease: Lease, facts: Facts, last: Staged | None, length: int) -> Staged:
+        """Stage what the parts are together, `length` bytes."""
         if not facts.parts:
             return last or self._backend.stage([], limit=0)
         count = facts.parts
@@ -172,19 +183,29 @@ class Receiver:
             count = self._keep(lease, facts, last, acknowledged=False).parts
         (found,) = self._db.run(None, [tus_queries.locators([lease.upload.id])], readonly=True)
         with lease.beating(self._log):
-            return composed(self._backend, texts_in(found, 1)[:count], facts.length)
+            return composed(self._backend, texts_in(found, 1)[:count], length)
 
 
-def composed(backend: Backend, locators: Sequence[str], length: int | None) -> Staged:
-    """Stage contents one after the other. Raises UploadNotFound where one is gone, because its upload has ended."""
+def composed(backend: Backend, locators: Sequence[str], length: int) -> Staged:
+    """Stage contents of so many bytes in all, one after the other.
+
+    Raises:
+        UploadNotFound: one is gone, because its upload has ended.
+        BackendFailed: they have not that many bytes, so one of them is not what was kept.
+    """
     if not locators:
-        return backend.stage([], limit=0)
-    try:
-        return backend.compose(locators, limit=length or 0)
-    except BlobMissing:
-        raise no_such_upload() from None
-    except ContentTooLong:
-        raise InvalidStorageRequest("the parts of this upload are longer than what was announced") from None
+        staged = backend.stage([], limit=0)
+    else:
+        try:
+            staged = backend.compose(locators, limit=length)
+        except BlobMissing:
+            raise no_such_upload() from None
+        except ContentTooLong:
+            raise BackendFailed(f"the parts of an upload have more than the {length} bytes that were kept") from None
+    if staged.size != length:
+        backend.discard(staged)
+        raise BackendFailed(f"the parts of an upload have {staged.size} of the {length} bytes that were kept")
+    return staged
 
 
 def _announced(facts: Facts, length: int | None) -> int | None:

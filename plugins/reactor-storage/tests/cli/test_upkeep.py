@@ -19,7 +19,7 @@ def test_what_nothing_refers_to_is_removed_at_the_administrators_word(
     sql("delete from storage.objects")
     sql("delete from _reactor_storage.versions")
     admin = tool_for(ADMIN_TOKEN)
-    counted = {"uploads": 0, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0}
+    counted = {"uploads": 0, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0, "failed": 0}
     assert admin("gc", "--dry-run").data == {"dry_run": True, **counted}
     shown = admin("gc", flags=("-o", "human")).out.decode().splitlines()
     assert [line.split() for line in shown] == [
@@ -30,6 +30,7 @@ def test_what_nothing_refers_to_is_removed_at_the_administrators_word(
         ["unreferenced", "1"],
         ["unknown", "0"],
         ["staged", "0"],
+        ["failed", "0"],
     ]
     assert admin("gc").data == {"dry_run": False, **counted, "unreferenced": 0}
     done = tool("gc")

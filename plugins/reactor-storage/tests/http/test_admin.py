@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reactor_kernel.testing.project import ADMIN_TOKEN
 
 from ..conftest import Member
@@ -85,12 +87,52 @@ def test_the_sweep_runs_at_somebodys_word(client: Any, ann: Member, sql: Any, fi
         return answer.json()
 
     assert collect("?dry_run=true") == {
-        "dry_run": True, "uploads": 1, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0,
+        "dry_run": True, "uploads": 1, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0, "failed": 0,
     }  # fmt: skip
     assert len(files()) == 3
     assert collect() == {
-        "dry_run": False, "uploads": 1, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0,
+        "dry_run": False, "uploads": 1, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0, "failed": 0,
     }  # fmt: skip
     assert len(files()) == 1
     assert ann.get("docs/a").content == b"kept"
     assert ann.call("POST", "_admin/gc").status_code == 401
+
+
+def test_a_content_that_stays_does_not_keep_the_others(
+    client: Any, ann: Member, sql: Any, root: Any, stored_on: str
+) -> None:
+    if stored_on != "fs":
+        pytest.skip("it makes files")
+    ann.bucket("docs")
+    # A directory is no file that could be removed.
+    stays, goes = "00" * 32, "ff" * 32
+    (root / "files/blobs/00/00" / stays).mkdir(parents=True)
+    (root / "files/blobs/ff/ff").mkdir(parents=True)
+    (root / "files/blobs/ff/ff" / goes).write_bytes(b"x")
+    for locator in (stays, goes):
+        sql("insert into _reactor_storage.blobs (locator, size, sha256) values ($1, 1, $1)", locator)
+    swept = client.post("/storage/v1/_admin/gc", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    assert (swept.status_code, swept.json()) == (
+        200,
+        {"dry_run": False, "uploads": 0, "renditions": 0, "unreferenced": 1, "unknown": 0, "staged": 0, "failed": 1},
+    )
+    assert sql("select locator from _reactor_storage.blobs") == [(stays,)]
+    assert not (root / "files/blobs/ff/ff" / goes).exists()
+
+
+def test_nothing_is_left_of_many(client: Any, ann: Member, sql: Any) -> None:
+    ann.bucket("docs")
+    sql(
+        """insert into _reactor_storage.blobs (locator, size, sha256)
+          select encode(sha256(n::text::bytea), 'hex'), 1, '' from generate_series(1, 1001) n"""
+    )
+    # Those that became an object, and one that did not.
+    sql(
+        """insert into _reactor_storage.multipart_uploads (id, kind, org_id, bucket, key, facts, expires_at)
+          select gen_random_uuid(), 'tus', $1, 'docs', n::text, json_build_object('done', n > 1), now() - make_interval(secs => n)
+          from generate_series(1, 1002) n""",
+        ann.org_id,
+    )
+    swept = client.post("/storage/v1/_admin/gc", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}).json()
+    assert (swept["uploads"], swept["unreferenced"]) == (1, 1001)
+    assert sql("select count(*) from _reactor_storage.multipart_uploads") == [("0",)]

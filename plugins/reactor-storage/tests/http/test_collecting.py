@@ -130,7 +130,7 @@ def test_what_is_counted_is_what_is_removed(ann, sql, files, staged, stored_on, 
     mess.rendition(part, mess.unreferenced("old, of a part"), days=102)
     mess.rendition(stays, mess.unreferenced("used"), days=2)
     rehearsed = collect(dry_run="true")
-    counted = {"uploads": 2, "renditions": 3, "unreferenced": 3, "unknown": 3, "staged": 2}
+    counted = {"uploads": 2, "renditions": 3, "unreferenced": 3, "unknown": 3, "staged": 2, "failed": 0}
     assert rehearsed == {"dry_run": True, **counted}
     assert collect(dry_run="true") == rehearsed
     assert collect() == {"dry_run": False, **counted}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
 
 from reactor_kernel.api import KERNEL_API, BlobStore, NotFound, PluginInfo, ServiceProvider, hookimpl
 from reactor_kernel.testing.project import ADMIN_TOKEN
+from reactor_storage.backends.fs import FileSystemBackend
 from reactor_storage.errors import InvalidBucketName
+from reactor_storage.hookspecs import StorageBackend
 
 from ..conftest import SECRET, Member, TrustingAuth
 
@@ -184,3 +186,45 @@ def test_other_plugins_keep_contents_without_http(blobs: BlobStore) -> None:
         blobs.open("_reactor_sites", "d/a")
     with pytest.raises(InvalidBucketName):
         blobs.put("sites", "a", [b""])
+
+
+class MeddlingBackend(FileSystemBackend):
+    """Lets somebody in before a content is opened."""
+
+    meddlers: ClassVar[list[Callable[[], Any]]] = []
+
+    def read(self, locator: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if self.meddlers:
+            self.meddlers.pop()()
+        return super().read(locator, start, length)
+
+
+class MeddlingPlugin:
+    info = PluginInfo(name="meddling", version="1", api=KERNEL_API, summary="a busy backend", requires=("storage",))
+
+    @hookimpl
+    def reactor_storage_backends(self, ctx: Any) -> Any:
+        yield StorageBackend("meddling", lambda: MeddlingBackend(ctx.project.root / "files", ctx.log))
+
+
+def test_what_other_plugins_read_may_be_replaced_or_removed_at_that_moment(kernel_factory: Any, root: Any) -> None:
+    from reactor_storage.plugin import StoragePlugin
+
+    section = {"signing_secret": SECRET, "backend": "meddling"}
+    plugins = (TrustingAuth, StoragePlugin, Sites, MeddlingPlugin)
+    kernel = kernel_factory(*plugins, config={"storage": section}, root=root)
+    blobs: BlobStore = kernel.hooks.context("sites").services.require(BlobStore)
+    blobs.put("_reactor_sites", "a", [b"old"])
+    MeddlingBackend.meddlers[:] = [lambda: blobs.put("_reactor_sites", "a", [b"new content"])]
+    facts, pieces = blobs.open("_reactor_sites", "a")
+    assert (facts.size, b"".join(pieces)) == (11, b"new content")
+    MeddlingBackend.meddlers[:] = [lambda: blobs.delete("_reactor_sites", ["a"])]
+    with pytest.raises(NotFound, match="there is no object 'a' in the bucket '_reactor_sites'"):
+        blobs.open("_reactor_sites", "a")
+    # A row whose bytes the disk lost.
+    blobs.put("_reactor_sites", "a", [b"lost"])
+    for path in (root / "files" / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(NotFound, match="there is no object 'a' in the bucket '_reactor_sites'"):
+        blobs.open("_reactor_sites", "a")

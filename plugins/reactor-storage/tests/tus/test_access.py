@@ -247,6 +247,18 @@ class TestSignedUploads:
         assert ann.get("docs/a/b.bin").content == b"1234"
         assert code(holder.call("POST", Upload_Length="1", Upload_Concat="partial")) == (403, "invalid_signature")
 
+    def test_a_token_puts_together_what_was_begun_with_it_alone(self, token, signed, ann):
+        holder, other = signed(token()), signed(token("c"))
+        path = holder.begin(2, Upload_Concat="partial")
+        assert holder.patch(path, 0, b"12").status_code == 204
+        for way in (path, path.replace("/sign/", "/")):
+            taken = other.call("POST", Upload_Concat=f"final;{way}", Upload_Metadata=named("c"))
+            assert code(taken) == (404, "upload_not_found")
+        assert ann.get("docs/c").status_code == 404
+        final = holder.call("POST", Upload_Concat=f"final;{path}", Upload_Metadata=named())
+        assert final.status_code == 201
+        assert ann.get("docs/a/b.bin").content == b"12"
+
 
 def test_cross_origin(kernel_factory, root):
     from reactor_storage.plugin import StoragePlugin

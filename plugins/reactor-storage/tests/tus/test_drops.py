@@ -238,3 +238,24 @@ def test_whatever_happens_the_bytes_are_those_that_were_sent(tus, served, steps,
         at = size if tus.patch(path, at, content[at:]).status_code == 204 else tus.offset(path)
     assert tus.offset(path) == size
     assert tus.member.get(f"docs/{key}").content == content
+
+
+@pytest.mark.parametrize("spoilt", [b"1", b"12345"], ids=["shorter", "longer"])
+def test_a_part_that_the_disk_spoilt_makes_no_object(kernel, ann, files, root, spoilt, caplog):
+    ann.bucket()
+    tus = Tus(ann)
+    path = tus.begin(4)
+    assert tus.patch(path, 0, b"12").status_code == 204
+    [part] = files()
+    (root / "files" / part).write_bytes(spoilt)
+    answer = tus.patch(path, 2, b"34")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (
+        500,
+        "the content could not be kept or read; nothing was changed",
+    )
+    assert "the parts of an upload have" in caplog.text
+    assert ann.get("docs/a/b.bin").status_code == 404
+    assert tus.offset(path) == 2
+    (root / "files" / part).write_bytes(b"12")
+    assert tus.patch(path, 2, b"34").status_code == 204
+    assert ann.get("docs/a/b.bin").content == b"1234"

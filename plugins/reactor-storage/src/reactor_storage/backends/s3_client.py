@@ -22,7 +22,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from reactor_storage.backends.contract import BackendFailed, BackendUnavailable
+from reactor_storage.backends.contract import BackendFailed, BackendFull, BackendUnavailable
 
 CONNECT_SECONDS = 3
 ATTEMPTS = 3
@@ -35,6 +35,10 @@ _PASSING = frozenset(
      "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests", "TooManyRequestsException",
      "XAmzContentSHA256Mismatch")
 )  # fmt: skip
+# How servers other than Amazon's, which is never full, say that they have no space or that a quota is used up.
+_FULL = frozenset(("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"))
+# RFC 4918 §11.5
+_INSUFFICIENT_STORAGE = 507
 _ADVICE: Mapping[str, str] = {
     "AccessDenied": "allow s3:PutObject, s3:GetObject, s3:DeleteObject, s3:ListBucket, s3:ListBucketMultipartUploads and "
     "s3:AbortMultipartUpload to the credentials",
@@ -92,7 +96,7 @@ class Speech:
 
     @contextmanager
     def about(self, doing: str) -> Iterator[None]:
-        """Turn what boto3 raises into BackendFailed or BackendUnavailable; `doing` says what was tried."""
+        """Turn what boto3 raises into BackendFailed, BackendFull or BackendUnavailable; `doing` says what was tried."""
         try:
             yield
         except ClientError as error:
@@ -108,6 +112,8 @@ class Speech:
         code = code_of(error)
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = f"{self._host} refuses to {doing} in the bucket {self._bucket!r}: {code} ({status})"
+        if status == _INSUFFICIENT_STORAGE or code in _FULL:
+            return BackendFull(said)
         if status >= 500 or status == 429 or code in _PASSING:
             return BackendUnavailable(said)
         return BackendFailed(f"{said}; {_ADVICE[code]}" if code in _ADVICE else said)
