@@ -44,12 +44,12 @@ class Collector:
 
     def collect(self) -> Collected:
         """Sweep until nothing is left. Raises BackendFailed."""
-        uploads = self._uploads.sweep()
-        self._grants.forget_uses()
         renditions = 0
         # Before contents go, with which renditions go that are counted here.
         while evicted := self._renditions.evict():
             renditions += evicted
+        uploads = self._uploads.sweep()
+        self._grants.forget_uses()
         swept = self._remains.sweep()
         return Collected(
             False, uploads, renditions, swept.unreferenced, swept.unknown, swept.staged, swept.failed
