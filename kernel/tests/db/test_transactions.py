@@ -172,6 +172,46 @@ def test_a_deferred_constraint_fails_the_commit(database: PostgresDatabase) -> N
 
 
 @pytest.mark.usefixtures("table")
+def test_an_idle_connection_that_was_closed_is_replaced_before_anything_runs(
+    database: PostgresDatabase, dsn: str
+) -> None:
+    pids = [row[0] for row in database.run(None, [Statement("SELECT pg_backend_pid()")])[0].rows]
+    with database.begin(USER) as tx:
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (int(pids[0] or 0),))
+        tx.run([Statement("INSERT INTO t VALUES (1)")])
+        [[pid, user]] = tx.run([Statement("SELECT pg_backend_pid(), current_user")])[0].rows
+    assert (rows(database), user) == ([1], b"reactor_authenticated")
+    assert pid not in pids
+
+
+@pytest.mark.usefixtures("table")
+def test_a_stale_plan_of_the_first_statements_is_made_anew(database: PostgresDatabase) -> None:
+    def read() -> tuple[str, ...]:
+        with database.begin(USER) as tx:
+            return tx.run([Statement("SELECT * FROM t")])[0].columns
+
+    assert read() == ("a",)
+    database.run(None, [Statement("ALTER TABLE t ADD b int")])
+    assert read() == ("a", "b")
+
+
+@pytest.mark.usefixtures("table")
+def test_a_transaction_that_only_notifies_notifies(database: PostgresDatabase) -> None:
+    heard: list[str] = []
+    database.on_notify("shop", heard.append)
+    database.start_listener()
+    until(lambda: _notified(database, heard))
+    database.stop_listener()
+
+
+def _notified(database: PostgresDatabase, heard: list[str]) -> bool:
+    with database.begin(USER) as tx:
+        tx.notify("shop", "open")
+    return "open" in heard
+
+
+@pytest.mark.usefixtures("table")
 def test_a_stale_plan_of_sqlalchemy_fails_once_at_most(database: PostgresDatabase) -> None:
     def read() -> list[object]:
         with database.begin() as tx:

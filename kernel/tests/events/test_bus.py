@@ -1,5 +1,7 @@
 """Publishing and local delivery."""
 
+# ruff: noqa: PT012 - the block that raises is the transaction itself
+
 from __future__ import annotations
 
 import logging
@@ -122,6 +124,39 @@ def test_durable_events_are_rows_of_the_writers_transaction(database: PostgresDa
     ]
 
 
+def test_a_savepoint_undoes_the_events_behind_it(database: PostgresDatabase) -> None:
+    database.attach_bus(bus(durable("mail.welcome")))
+    with database.begin() as tx:
+        tx.publish("shop.user.created", Created("before", EVENT.at))
+        tx.run([Statement("SAVEPOINT s")])
+        tx.publish("shop.user.created", Created("undone", EVENT.at))
+        tx.run([Statement("ROLLBACK TO s")])
+        with pytest.raises(LookupError), tx.connection.begin_nested():
+            tx.publish("shop.user.created", Created("undone as well", EVENT.at))
+            raise LookupError
+        tx.publish("shop.user.created", Created("after", EVENT.at))
+    names = [msgspec.json.decode(payload or b"")["name"] for _, _, payload, _, _ in stored(database)]
+    assert names == ["before", "after"]
+
+
+def test_what_the_outbox_refuses_ends_the_transaction(database: PostgresDatabase) -> None:
+    database.attach_bus(bus(durable("mail.welcome")))
+    database.run(
+        None,
+        [
+            Statement("CREATE TABLE kept (a int)"),
+            Statement("ALTER TABLE _reactor_kernel.outbox_events ADD CONSTRAINT never CHECK (topic = '') NOT VALID"),
+        ],
+    )
+    ran: list[str] = []
+    with pytest.raises(DatabaseFault) as caught, database.begin() as tx:
+        tx.after_commit(lambda: ran.append("never"))
+        tx.run([Statement("INSERT INTO kept VALUES (1)")])
+        tx.publish("shop.user.created", EVENT)
+    assert (caught.value.constraint, ran) == ("never", [])
+    assert database.run(None, [Statement("SELECT * FROM kept")])[0].rows == []
+
+
 def test_several_events_are_published_together_or_not_at_all(database: PostgresDatabase) -> None:
     heard: list[object] = []
     others: list[object] = []
@@ -136,6 +171,15 @@ def test_several_events_are_published_together_or_not_at_all(database: PostgresD
     assert heard == others == events
     names = sorted(msgspec.json.decode(payload or b"")["name"] for _, _, payload, _, _ in stored(database))
     assert names == ["Ada", "Bea", "Cyd"]
+
+
+def test_events_of_a_transaction_are_stored_in_their_order(database: PostgresDatabase) -> None:
+    database.attach_bus(bus(durable("mail.welcome")))
+    names = [str(number) for number in range(200)]
+    with database.begin() as tx:
+        for name in names:
+            tx.publish("shop.user.created", Created(name, EVENT.at))
+    assert [msgspec.json.decode(payload or b"")["name"] for _, _, payload, _, _ in stored(database)] == names
 
 
 def test_a_wrong_payload_or_topic_fails_at_once(database: PostgresDatabase) -> None:

@@ -62,10 +62,10 @@ class Tx(Protocol):
         ...
 
     def publish(self, topic: str, *payloads: object) -> None:
-        """Emit events: written to the outbox now for durable subscribers, delivered only if this commits.
+        """Emit events: written to the outbox for durable subscribers, delivered only if this commits.
 
         Each of `payloads` is an event, an instance of the type declared for the topic by `reactor_event_types`. However many there
-        are, they cost one round trip.
+        are, they cost no round trip: they go with the statements that follow, or with the commit.
         """
         ...
 
@@ -95,6 +95,7 @@ class Database(Protocol):
         Without an identity it runs as the login role, which owns the plugins' schemas. With one it runs as that
         identity's database role under row-level security, with `request.jwt.claims` and `settings` set
         transaction-local; nothing stays behind in the pool. `isolation` is another level than the server's default.
+        What begins the transaction goes with its first statements, so a block that runs none does not reach the server.
         `abandoned` is asked about four times a second while a raw statement runs: once it tells that nobody waits for the
         answer any more, the statement is cancelled, which is a fault 57014. Of SQLAlchemy's statements it is not asked.
 

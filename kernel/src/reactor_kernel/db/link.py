@@ -100,7 +100,8 @@ class Link:
         prepared = self._prepared
         pg.enter_pipeline_mode()
         try:
-            for name in self._dropped:
+            # In a transaction that failed the server would refuse it, and what follows.
+            for name in self._dropped if pg.transaction_status == _IDLE else ():
                 pg.send_query_params(b"DEALLOCATE " + name, None)
                 expected.append((None, name))
             for sql, params, prepare in commands:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 
-from reactor_kernel.contracts.db import RawResult, Statement, Tx
+from reactor_kernel.contracts.db import RawResult, Statement
 from reactor_kernel.db.faults import ConnectionGone, translated, unavailable
 from reactor_kernel.db.link import Command, Link, command, raw
 from reactor_kernel.errors import DatabaseFault, DatabaseUnavailable, InternalError
 
 if TYPE_CHECKING:
+    from psycopg import pq
     from sqlalchemy import Connection, CursorResult, Executable
 
     from reactor_kernel.db.alchemy import Alchemy
@@ -25,6 +26,7 @@ _SET_ROLE = "SELECT set_config('role', $1, true)"
 AS_OWNER = Command(_SET_ROLE, (b"none",))
 _COMMIT = Command("COMMIT")
 _ROLLBACK = Command("ROLLBACK")
+_ABORTED = "25P02"
 _STALE_PLANS = frozenset({"0A000", "26000"})
 _NOTIFY = "SELECT pg_notify($1, $2)"
 
@@ -32,7 +34,7 @@ _NOTIFY = "SELECT pg_notify($1, $2)"
 class Publisher(Protocol):
     """What a transaction needs of the event bus."""
 
-    def publish(self, tx: Tx, topic: str, *payloads: object) -> None:
+    def publish(self, tx: PostgresTx, topic: str, *payloads: object) -> None:
         """Write the rows of events through `tx` and arrange their local delivery."""
         ...
 
@@ -61,7 +63,11 @@ def with_roles(
 
 
 class PostgresTx:
-    """A transaction on a borrowed connection; made by `PostgresDatabase.begin`."""
+    """A transaction on a borrowed connection; made by `PostgresDatabase.begin`.
+
+    What begins it goes with its first statements, and what it publishes with the next ones or with the commit: none of it costs a
+    round trip of its own.
+    """
 
     def __init__(
         self,
@@ -74,7 +80,7 @@ class PostgresTx:
     ) -> None:
         self._abandoned = abandoned
         self._pool = pool
-        self._opening = opening
+        self._ahead = list(opening)
         self._role = role
         self._alchemy = alchemy
         self._publisher = publisher
@@ -83,7 +89,9 @@ class PostgresTx:
         self._actions: list[Callable[[], None]] = []
         self._marks: list[tuple[str, int]] = []
         self._fault: DatabaseFault | None = None
+        self._entered = False
         self._began = False
+        self._effects = False  # whether something waits that was asked for, besides what begins the transaction
 
     @property
     def open(self) -> bool:
@@ -91,46 +99,24 @@ class PostgresTx:
         return self._link is not None
 
     def __enter__(self) -> PostgresTx:
-        if self._began:
+        if self._entered:
             raise InternalError("a transaction can be entered once; ask db.begin() for another")
-        self._began = True
-        link = self._pool.acquire()
-        try:
-            try:
-                link.send(self._opening)
-            except ConnectionGone as gone:
-                if not gone.untouched:
-                    raise
-                self._pool.discard(link)
-                self._pool.drop_idle()
-                link = self._pool.acquire()
-                link.send(self._opening)
-            except DatabaseFault:
-                if not link.stale_plan:
-                    raise
-                link.send([_ROLLBACK])
-                link.send(self._opening)
-        except ConnectionGone as gone:
-            self._pool.discard(link)
-            raise unavailable(str(gone)) from gone
-        except BaseException:
-            self._pool.discard(link)  # perhaps inside a failed transaction; this is rare
-            raise
-        self._link = link
+        self._entered = True
+        self._link = self._pool.acquire()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        link = self._standing()
+        self._standing()
         actions = self._actions if problem is None else []
         try:
             if problem is None:
-                self._commit(link)
+                self._commit()
             else:
-                self._roll_back(link)
+                self._roll_back()
         finally:
-            self._link = None
+            link, self._link = self._standing(), None
             if self._connection is not None:
                 self._connection.close()
             if isinstance(problem, DatabaseFault) and problem.sqlstate in _STALE_PLANS:
@@ -145,20 +131,28 @@ class PostgresTx:
             except Exception:  # noqa: BLE001 - the commit stands; one action must not keep the others from running
                 _log.exception("an after-commit action failed")
 
-    def _commit(self, link: Link) -> None:
+    def _commit(self) -> None:
+        if not self._began and not self._effects:
+            return
         try:
-            [answer] = link.send([_COMMIT])
+            [answer] = self._send([_COMMIT])
         except ConnectionGone as gone:
             lost = DatabaseUnavailable("the connection was lost during the commit: it may or may not have happened")
             raise lost from gone
+        except DatabaseFault as fault:
+            self._roll_back()  # what was published may have been refused before the commit was reached
+            if fault.sqlstate == _ABORTED and self._fault is not None:
+                raise self._fault from fault
+            raise
         if answer.command_status == b"ROLLBACK":
             # A statement failed, the error was caught, and Postgres had already given the transaction up.
             if self._fault is not None:
                 raise self._fault
             raise InternalError("the transaction was rolled back: a statement in it failed and the error was swallowed")
 
-    def _roll_back(self, link: Link) -> None:
-        if not link.connection.closed:
+    def _roll_back(self) -> None:
+        link = self._standing()
+        if self._began and not link.connection.closed and not link.healthy:
             try:
                 link.send([_ROLLBACK])
             except (ConnectionGone, DatabaseFault) as failed:
@@ -167,18 +161,41 @@ class PostgresTx:
 
     def _standing(self) -> Link:
         if self._link is None:
-            state = "has ended" if self._began else "has not begun"
+            state = "has ended" if self._entered else "has not begun"
             raise InternalError(f"this transaction {state}; use it inside `with db.begin(…) as tx:`")
         return self._link
+
+    def _send(self, commands: Sequence[Command], abandoned: Callable[[], bool] | None = None) -> list[pq.abc.PGresult]:
+        """Run commands behind what waits to go ahead of them; return the answers to the commands."""
+        link, skip = self._standing(), len(self._ahead)
+        every, self._ahead = [*self._ahead, *commands], []
+        self._effects = False
+        first, self._began = not self._began, True
+        try:
+            answers = link.send(every, abandoned)
+        except ConnectionGone as gone:
+            if not first or not gone.untouched:
+                raise
+            self._pool.discard(link)
+            self._pool.drop_idle()
+            self._link = link = self._pool.acquire()
+            answers = link.send(every, abandoned)
+        except DatabaseFault:
+            if not first or not link.stale_plan:
+                raise
+            link.send([_ROLLBACK])
+            answers = link.send(every, abandoned)
+        return answers[skip:]
 
     # -- statements -----------------------------------------------------------------------------------------------
 
     @property
     def connection(self) -> Connection:
         """The SQLAlchemy connection of this transaction."""
-        link = self._standing()
+        self._standing()
+        self._flush()
         if self._connection is None:
-            self._connection = self._alchemy().connection(link, self)
+            self._connection = self._alchemy().connection(self._standing(), self)
         return self._connection
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
@@ -191,18 +208,32 @@ class PostgresTx:
 
     def run(self, statements: Sequence[Statement]) -> list[RawResult]:
         """Run raw statements in one round trip."""
-        link = self._standing()
+        self._standing()
         commands, at = with_roles(statements, self._role, restore=True)
         if not commands:
             return []
+        answers = self._answers(commands)
+        return [raw(answers[index]) for index in at]
+
+    def later(self, statements: Sequence[Statement]) -> None:
+        """Run statements whose results nobody needs with the next ones, or with the commit, which their refusal makes fail."""
+        self._standing()
+        commands, _ = with_roles(statements, self._role, restore=True)
+        self._ahead += commands
+        self._effects = True
+
+    def _answers(self, commands: Sequence[Command]) -> list[pq.abc.PGresult]:
         try:
-            answers = link.send(commands, self._abandoned)
+            return self._send(commands, self._abandoned)
         except DatabaseFault as fault:
             self._fault = fault
             raise
         except ConnectionGone as gone:
             raise unavailable(str(gone)) from gone
-        return [raw(answers[index]) for index in at]
+
+    def _flush(self) -> None:
+        if self._ahead:
+            self._answers([])
 
     # -- effects of the commit ------------------------------------------------------------------------------------
 
@@ -213,7 +244,7 @@ class PostgresTx:
 
     def notify(self, channel: str, payload: str = "") -> None:
         """NOTIFY listeners when this commits."""
-        self.run([Statement(_NOTIFY, (channel, payload))])
+        self.later([Statement(_NOTIFY, (channel, payload))])
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run `action` after the commit."""
@@ -221,11 +252,13 @@ class PostgresTx:
         self._actions.append(action)
 
     def mark(self, savepoint: str) -> None:
-        """Remember which actions came before a savepoint."""
+        """Remember which actions came before a savepoint, which is about to be made."""
+        self._flush()
         self._marks.append((savepoint, len(self._actions)))
 
     def return_to(self, savepoint: str) -> None:
-        """Drop the actions that came after a savepoint that is rolled back to."""
+        """Drop the actions that came after a savepoint that is rolled back to, and what would go ahead of the next statements."""
+        self._ahead.clear()
         for index in range(len(self._marks) - 1, -1, -1):
             name, count = self._marks[index]
             if name == savepoint:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
-from reactor_kernel.contracts.db import Statement, Tx
+from reactor_kernel.contracts.db import Statement
 from reactor_kernel.contracts.runtime import Clock
 from reactor_kernel.contributions.events import Delivery, EventType, Subscription
 from reactor_kernel.contributions.operations import BackgroundService
 from reactor_kernel.errors import BootError, Fault, InternalError
 from reactor_kernel.events.relay import CHANNEL, Relay, RelayPolicy
-from reactor_kernel.ids import uuid7
+from reactor_kernel.ids import NIL, uuid7
 
 if TYPE_CHECKING:
     from reactor_kernel.db.database import PostgresDatabase
+    from reactor_kernel.db.transaction import PostgresTx
 
 _INSERT = """
 WITH event AS (
@@ -61,6 +64,8 @@ class EventBus:
         log: logging.Logger,
     ) -> None:
         self._clock = clock
+        self._last_id = NIL
+        self._id_lock = threading.Lock()
         self._log = log
         self.failures: Counter[tuple[str, str]] = Counter()
         """Failed deliveries per (topic, plugin of the handler)."""
@@ -96,8 +101,8 @@ class EventBus:
             )
         self._deliver(known, payload)
 
-    def publish(self, tx: Tx, topic: str, *payloads: object) -> None:
-        """Write the outbox rows of events through `tx` in one round trip, and deliver them locally after the commit."""
+    def publish(self, tx: PostgresTx, topic: str, *payloads: object) -> None:
+        """Write the outbox rows of events with what `tx` sends next, and deliver them locally after the commit."""
         known = self._check(topic, *payloads)
         if not payloads:
             return
@@ -109,7 +114,7 @@ class EventBus:
                 Statement(_INSERT, (self._id(), topic, version, msgspec.json.encode(one), names), as_owner=True)
                 for one in payloads
             ]
-            tx.run([*rows, _WAKE])
+            tx.later([*rows, _WAKE])
         if known.local:
             tx.after_commit(lambda: self._deliver(known, *payloads))
 
@@ -148,7 +153,13 @@ class EventBus:
             self.on_failure(topic, plugin)
 
     def _id(self) -> str:
-        return str(uuid7(int(self._clock.now().timestamp() * 1000)))
+        """Make the id of an event, above that of the one before: what one transaction publishes is claimed in its order."""
+        made = uuid7(int(self._clock.now().timestamp() * 1000))
+        with self._id_lock:
+            if made <= self._last_id:
+                made = UUID(int=self._last_id.int + 1)
+            self._last_id = made
+        return str(made)
 
     def _check(self, topic: str, *payloads: object) -> _Topic:
         known = self._topics.get(topic)
