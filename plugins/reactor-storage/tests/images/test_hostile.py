@@ -347,6 +347,7 @@ def test_the_rendering_process_knows_no_secret_and_may_little(renderers, render,
     [pid] = renderers()
     assert b"must stay here" not in Path(f"/proc/{pid}/environ").read_bytes()
     limits = Path(f"/proc/{pid}/limits").read_text()
+    assert [line.split()[-3] for line in limits.splitlines() if line.startswith("Max open files")] == ["0"]
     assert [line.split()[-3] for line in limits.splitlines() if line.startswith("Max file size")] == ["0"]
     assert [line.split()[-3] for line in limits.splitlines() if line.startswith("Max address space")] == [
         str(512 * 1024 * 1024 + 16 * 50_000_000)
