@@ -113,23 +113,3 @@ def test_policies_and_limits_are_those_of_the_object(ann, kernel):
             "create policy w on storage.objects for insert to reactor_authenticated with check (false)"
         )
     assert code(ann.call("POST", "upload/docs/a", body={"content_type": "image/png"})) == (403, "policy_denied")
-
-
-def test_a_part_that_the_disk_cut_off_makes_no_object(ann, files, root, stored_on, caplog):
-    if stored_on != "fs":
-        pytest.skip("it spoils a file")
-    ann.bucket()
-    upload = begin(ann)
-    etag = send(ann, upload, 1, b"0123456789").headers["ETag"]
-    [path] = files()
-    (root / "files" / path).write_bytes(b"0123")
-    answer = complete(ann, upload, [(1, etag)])
-    assert (answer.status_code, answer.json()["error"]["message"]) == (
-        500,
-        "the content could not be kept or read; nothing was changed",
-    )
-    assert "the parts of an upload have 4 of the 10 bytes that were kept" in caplog.text
-    assert ann.get("docs/a/b.bin").status_code == 404
-    (root / "files" / path).write_bytes(b"0123456789")
-    assert complete(ann, upload, [(1, etag)]).status_code == 200
-    assert ann.get("docs/a/b.bin").content == b"0123456789"

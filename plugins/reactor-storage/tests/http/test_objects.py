@@ -227,21 +227,3 @@ def test_a_download_is_saved_under_a_name(ann, query, value):
     ann.bucket()
     ann.put("docs/b/my file.txt")
     assert ann.get(f"docs/b/my%20file.txt{query}").headers["Content-Disposition"] == value
-
-
-def test_a_content_that_the_disk_cut_off_is_not_given_out_as_whole(ann, files, root, stored_on, caplog):
-    if stored_on != "fs":
-        pytest.skip("it spoils a file")
-    ann.bucket()
-    ann.put("docs/a", b"0123456789")
-    [path] = files()
-    (root / "files" / path).write_bytes(b"0123")
-    for asked in ({}, {"Range": "bytes=2-5"}, {"Range": "bytes=6-"}):
-        answer = ann.get("docs/a", **asked)
-        assert (answer.status_code, answer.json()["error"]["message"]) == (
-            500,
-            "the content could not be kept or read; nothing was changed",
-        )
-        assert "ETag" not in answer.headers
-    assert "has not the 10 bytes that were kept" in caplog.text
-    assert ann.get("docs/a", Range="bytes=1-3").content == b"123"
