@@ -11,7 +11,7 @@ import msgspec
 from reactor_kernel.api import Database, Statement, Tx, uuid7
 from reactor_storage import multipart_queries, queries
 from reactor_storage.access import Caller
-from reactor_storage.backends.contract import Backend, BlobMissing, ContentTooLong, Staged
+from reactor_storage.backends.contract import Backend, BackendFailed, BlobMissing, ContentTooLong, Staged
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidPart, MultipartNotFound, ObjectTooLarge, PartsOutOfOrder, PartTooSmall
 from reactor_storage.keys import looked_for, object_key
@@ -201,6 +201,9 @@ class MultipartUploads:
             raise too_long(bucket, upload.key, limit) from None
         except BlobMissing:
             raise no_such_upload() from None
+        if staged.size != (kept := sum(part.size for part in chosen)):
+            self._backend.discard(staged)
+            raise BackendFailed(f"the parts of an upload have {staged.size} of the {kept} bytes that were kept")
         new = NewObject(upload.content_type, upload.cache_control, upload.metadata)
         stored, _ = self._writer.adopt(
             caller, bucket, upload.key, staged, new, rule,

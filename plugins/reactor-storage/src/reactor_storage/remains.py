@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 
-from reactor_kernel.api import Clock, Database, ReactorError
+from reactor_kernel.api import Clock, Database, Kind, ReactorError
 from reactor_storage import queries
 from reactor_storage.backends.contract import Backend, BackendFailed, BackendUnavailable
 from reactor_storage.images.queries import of_source
@@ -45,10 +45,15 @@ class Remains:
 
         A failure is logged: the change stands, and the sweep tries again.
         """
-        for locator in dict.fromkeys(locators):
+        left = list(dict.fromkeys(locators))
+        for at, locator in enumerate(left):
             try:
                 self._release(locator)
             except ReactorError as error:
+                if error.kind is Kind.UNAVAILABLE:
+                    # Each of the others would wait as long for the same.
+                    self._log.warning("%d contents stay until the next sweep: %s", len(left) - at, error)
+                    return
                 self._log.warning("the content %s stays until the next sweep: %s", locator, error)
 
     def sweep(self, stopped: Callable[[], bool] = lambda: False) -> Swept:

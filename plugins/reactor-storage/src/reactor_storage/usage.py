@@ -36,6 +36,7 @@ class BucketHolding(Holding, frozen=True, kw_only=True):
 
 
 _HOLDING = msgspec.json.Decoder(BucketHolding)
+_NAMELESS = msgspec.json.Decoder(Holding)
 
 
 class Usage:
@@ -45,13 +46,19 @@ class Usage:
         self._db = db
 
     def of_org(self, caller: Caller) -> tuple[Holding, list[BucketHolding]]:
-        """Return what the caller's organisation holds, in all and in each bucket; for who may read all of its buckets."""
+        """Return what the caller's organisation holds, in all and in each bucket; for who may read all of its buckets.
+
+        All is more than the buckets where partial uploads name none.
+        """
         org_id = caller.org_id
         caller.demand("*", "read")
-        (result,) = self._db.run(None, [usage_queries.usage(org_id)], readonly=True)
+        statements = [usage_queries.usage(org_id), usage_queries.nameless(org_id)]
+        result, others = self._db.run(None, statements, readonly=True)
+        held: list[Holding] = [_NAMELESS.decode(row[0] or b"") for row in others.rows]
         buckets = [_HOLDING.decode(row[0] or b"") for row in result.rows]
         names = Holding.__struct_fields__
-        return Holding(*(sum(getattr(one, name) for one in buckets) for name in names)), buckets
+        held += buckets
+        return Holding(*(sum(getattr(one, name) for one in held) for name in names)), buckets
 
     def fold(self) -> None:
         """Bring the changes down to one row a bucket. What is summed up at the same time stays right."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from reactor_kernel.api import Statement
 
+# The row of a resumable upload stays a while after its object is there.
+_OPEN = "u.expires_at > now() and not coalesce((u.facts->>'done')::boolean, false)"
+
 
 def usage(org_id: str) -> Statement:
     """Return what each bucket of an organisation holds, by name."""
     return Statement(
-        """select json_build_object('id', b.id, 'name', b.name,
+        f"""select json_build_object('id', b.id, 'name', b.name,
             'objects', coalesce(h.objects, 0), 'bytes', coalesce(h.bytes, 0),
             'versions', coalesce(h.versions, 0), 'noncurrent_bytes', coalesce(h.noncurrent_bytes, 0),
             'open_uploads', coalesce(u.uploads, 0), 'upload_bytes', coalesce(u.bytes, 0))
@@ -20,8 +23,19 @@ def usage(org_id: str) -> Statement:
           left join (
             select u.bucket, count(distinct u.id) as uploads, sum(p.size) as bytes
             from _reactor_storage.multipart_uploads u left join _reactor_storage.multipart_parts p on p.upload_id = u.id
-            where u.org_id = $1 and u.expires_at > now() group by u.bucket) u on u.bucket = b.name
+            where u.org_id = $1 and {_OPEN} group by u.bucket) u on u.bucket = b.name
           where b.org_id = $1 order by b.name""",
+        (org_id,),
+        as_owner=True,
+    )
+
+
+def nameless(org_id: str) -> Statement:
+    """Return what an organisation's uploads hold that name no bucket: parts of others that are to come."""
+    return Statement(
+        f"""select json_build_object('open_uploads', count(distinct u.id), 'upload_bytes', coalesce(sum(p.size), 0))
+          from _reactor_storage.multipart_uploads u left join _reactor_storage.multipart_parts p on p.upload_id = u.id
+          where u.org_id = $1 and u.bucket = '' and {_OPEN}""",
         (org_id,),
         as_owner=True,
     )

@@ -105,6 +105,24 @@ def test_an_object_is_removed_while_s3_is_down_and_its_content_by_the_sweep(
     until(lambda: in_bucket() == [])
 
 
+def test_one_outage_is_waited_for_once(ann, proxy, in_bucket, caplog):
+    ann.bucket()
+    names = [str(number) for number in range(12)]
+    for name in names:
+        ann.put(f"docs/{name}", b"content")
+    proxy.fail("down")
+    gone = ann.call("DELETE", "object/docs", body={"prefixes": names}).json()
+    assert len(gone) == 12
+    said = [one.getMessage() for one in caplog.records if "until the next sweep" in one.getMessage()]
+    host = proxy.url.removeprefix("http://")
+    reason = f"S3 at {host} cannot be reached to remove a content: ConnectionClosedError"
+    assert said == [f"12 contents stay until the next sweep: {reason}"]
+    assert len(in_bucket()) == 12
+    proxy.mend()
+    swept = ann.client.post("/storage/v1/_admin/gc", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    assert (swept.json()["unreferenced"], in_bucket()) == (12, [])
+
+
 def test_what_broken_uploads_leave_is_swept_after_a_day_and_nothing_else(
     ann, proxy, in_bucket, frozen_clock, live_server
 ):

@@ -69,6 +69,37 @@ def test_open_uploads(ann):
     assert total(ann, objects=1, bytes=5)
 
 
+def test_a_resumable_upload_is_open_until_its_object_is_there(ann):
+    ann.bucket()
+    named = {"Upload_Metadata": "bucketName ZG9jcw==,objectName YQ=="}
+    one = resumable(ann, Upload_Length="4", **named)
+    send(ann, one, b"12")
+    assert total(ann, open_uploads=1, upload_bytes=2)
+    send(ann, one, b"34", at=2)
+    assert total(ann, objects=1, bytes=4)
+    assert usage(ann)["buckets"][0]["open_uploads"] == 0
+
+
+def test_partial_uploads_that_name_no_bucket_count_in_all(ann, bob):
+    ann.bucket()
+    bob.bucket()
+    send(ann, resumable(ann, Upload_Length="4", Upload_Concat="partial"), b"123")
+    assert total(ann, open_uploads=1, upload_bytes=3)
+    assert usage(ann)["buckets"][0]["upload_bytes"] == 0
+    assert total(bob)
+
+
+def resumable(member, **headers):
+    answer = member.call("POST", "upload/resumable", Tus_Resumable="1.0.0", **headers)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["Location"].removeprefix("/storage/v1/")
+
+
+def send(member, path, content, at=0):
+    sent = {"Tus_Resumable": "1.0.0", "Upload_Offset": str(at), "Content_Type": "application/offset+octet-stream"}
+    assert member.call("PATCH", path, body=content, **sent).status_code == 204
+
+
 def test_who_may_see_it(ann, bob):
     ann.bucket()
     ann.put("docs/a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -281,6 +282,26 @@ class TestSlowly:
         [after] = renderers()
         assert after != before
 
+    def test_one_that_hangs_is_ended(self, renderers, slow, caplog):
+        [before] = renderers()
+        os.kill(before, signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(1) as threads:
+                asked = threads.submit(self.ask, slow)
+                try:
+                    answer = asked.result(30)
+                finally:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(before, signal.SIGKILL)
+            assert refusal(answer) == (413, "image_too_large", "the object takes longer to render than 1 seconds")
+            assert "a rendering process hung and is ended with status -9" in caplog.text
+            assert slow.call("GET", "render/image/authenticated/pics/quick?width=11").status_code == 200
+            [after] = renderers()
+            assert after != before
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(before, signal.SIGKILL)
+
     def test_one_that_was_killed_while_idle_is_replaced(self, renderers, slow):
         [before] = renderers()
         os.kill(before, signal.SIGKILL)
@@ -326,10 +347,44 @@ def test_the_rendering_process_knows_no_secret_and_may_little(renderers, render,
     [pid] = renderers()
     assert b"must stay here" not in Path(f"/proc/{pid}/environ").read_bytes()
     limits = Path(f"/proc/{pid}/limits").read_text()
+    assert [line.split()[-3] for line in limits.splitlines() if line.startswith("Max open files")] == ["0"]
     assert [line.split()[-3] for line in limits.splitlines() if line.startswith("Max file size")] == ["0"]
     assert [line.split()[-3] for line in limits.splitlines() if line.startswith("Max address space")] == [
         str(512 * 1024 * 1024 + 16 * 50_000_000)
     ]
+
+
+LIAR = """#!/bin/sh
+exec {python} -c '
+import struct, sys
+out = sys.stdout.buffer
+def say(text, length):
+    out.write(struct.pack(">IQ", len(text), length) + text)
+    out.flush()
+say(b"{{\\"outcome\\": \\"ready\\"}}", 0)
+text, length = struct.unpack(">IQ", sys.stdin.buffer.read(12))
+sys.stdin.buffer.read(text + length)
+say(b"{{\\"outcome\\": \\"rendered\\", \\"content_type\\": \\"image/png\\"}}", {length})
+try:
+    while True:
+        out.write(bytes(1 << 20))
+except BrokenPipeError:
+    sys.exit(3)
+'
+"""
+
+
+@pytest.mark.parametrize("length", [64 * 1024 * 1024 + 1, 2**40, 2**64 - 1])
+def test_one_that_a_picture_took_over_cannot_fill_the_servers_memory(render, tmp_path, monkeypatch, length):
+    script = tmp_path / "python"
+    script.write_text(LIAR.format(python=sys.executable, length=length))
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    assert refusal(render(SMALL["PNG"], width=10)) == (
+        415,
+        "image_not_supported",
+        "the object cannot be decoded: it made the decoder fail",
+    )
 
 
 def test_the_processes_end_with_the_server(renderers, kernel, ann):

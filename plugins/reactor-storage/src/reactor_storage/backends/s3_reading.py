@@ -28,7 +28,7 @@ class Pieces:
             # No range is empty.
             self._client.head_object(**self._place)
             return iter(())
-        answer = self._client.get_object(**self._place, **_range(start, length))
+        answer = _of_range(self._client.get_object(**self._place, **_range(start, length)), start, length)
         return self._read(answer, start)
 
     def _read(self, answer: Any, position: int) -> Iterator[bytes]:
@@ -55,12 +55,23 @@ class Pieces:
     def _reopened(self, position: int, end: int, etag: str) -> Any:
         """Return the rest, if it is that of the same object. Raises BackendFailed where it is gone."""
         try:
-            answer = self._client.get_object(**self._place, IfMatch=etag, **_range(position, end - position))
+            left = end - position
+            answer = self._client.get_object(**self._place, IfMatch=etag, **_range(position, left))
         except ClientError as error:
             if code_of(error) in ("NoSuchKey", "PreconditionFailed"):
                 raise BackendFailed("a content was removed while it was read") from error
             raise
-        return answer["Body"]
+        return _of_range(answer, position, left)["Body"]
+
+
+def _of_range(answer: Any, start: int, length: int | None) -> Any:
+    """Return an answer that has the bytes that were asked for: what stands between may know no ranges. Raises BackendFailed."""
+    said = str(answer.get("ContentRange", ""))
+    whole = not start and (length is None or answer["ContentLength"] <= length)
+    if not whole and not said.startswith(f"bytes {start}-"):
+        answer["Body"].close()
+        raise BackendFailed("S3 answers with other bytes of a content than those that were asked for")
+    return answer
 
 
 def _range(start: int, length: int | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote as percent
 
 from reactor_kernel.api import RequestContext
 from reactor_storage.access import Caller
-from reactor_storage.backends.contract import BlobMissing
+from reactor_storage.backends.contract import BackendFailed, BlobMissing
 from reactor_storage.errors import ObjectNotFound
 from reactor_storage.http.conditions import asked_range, last_modified, unmodified
 from reactor_storage.model import KEPT_HEADERS, StoredObject
@@ -64,6 +64,8 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
         # What cannot be read is refused before anything is said of it.
         pieces = reader.open(caller, found, start, length)
         whole = b"".join(pieces) if length <= _AT_ONCE else None
+        if whole is not None and len(whole) != length:
+            raise BackendFailed(f"the content {found.locator} has not the {found.size} bytes that were kept")
     resp.set_header("ETag", found.etag)
     resp.set_header("Last-Modified", format_datetime(last_modified(found), usegmt=True))
     resp.set_header("Cache-Control", found.cache_control or "no-cache")

@@ -18,6 +18,7 @@ import msgspec
 from reactor_kernel.api import InternalError
 from reactor_storage.backends.contract import BackendFailed
 from reactor_storage.errors import ImageNotSupported, ImagesBusy, ImageTooLarge
+from reactor_storage.images.pipes import Inlet, Outlet, Stalled
 from reactor_storage.images.wire import Answer, Ended, Order, WrongLength, receive, send
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _MEMORY = 512 * 1024 * 1024
 _MEMORY_PER_PIXEL = 16
 _IDLE_SECONDS = 60.0
+# A process ends by itself in time; one that cannot, or does not want to, is ended after these seconds more.
+_SLACK_SECONDS = 3.0
+_READY_SECONDS = 60.0
 _ANSWERS = msgspec.json.Decoder(Answer)
 # What the system's loader may need; nothing else of the environment, which holds secrets.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG")
@@ -90,6 +94,9 @@ class Renderers:
                     # It had nothing to do for long, and went at this moment.
                     continue
                 raise self._failure(status, order) from None
+            except Stalled:
+                self._log.warning("a rendering process hung and is ended with status %d", process.end())
+                raise _too_slow(order) from None
             except WrongLength:
                 process.end()
                 raise BackendFailed("a content has not the length that it had when it was stored") from None
@@ -111,7 +118,7 @@ class Renderers:
 
     def _begin(self) -> _Process:
         try:
-            return _Process(self._memory, self._idle_seconds)
+            return _Process(self._memory, self._idle_seconds, self._seconds + _SLACK_SECONDS)
         except _NotBegun as error:
             self._log.error("a rendering process does not start; %s", error)
             raise InternalError("the rendering process does not start", hint="The server's log says why.") from error
@@ -125,30 +132,39 @@ class Renderers:
 
     def _failure(self, status: int, order: Order) -> ImageTooLarge | ImageNotSupported:
         if status == -signal.SIGALRM:
-            return ImageTooLarge(f"the object takes longer to render than {order.seconds:g} seconds")
+            return _too_slow(order)
         self._log.warning("a rendering process ended with status %d; another one takes its place", status)
         return ImageNotSupported("the object cannot be decoded: it made the decoder fail")
 
 
+def _too_slow(order: Order) -> ImageTooLarge:
+    return ImageTooLarge(f"the object takes longer to render than {order.seconds:g} seconds")
+
+
 class _NotBegun(Exception):
-    """A process ended before it was ready; says with which status, and how to see why."""
+    """A process ended or hung before it was ready; says with which status, and how to see why."""
 
 
 class _Process:
     """One rendering process."""
 
-    def __init__(self, memory: int, idle: float) -> None:
+    def __init__(self, memory: int, idle: float, patience: float) -> None:
+        """Take for how many seconds it may take nothing of a source, or then give no answer."""
         environment = {name: value for name in _PASSED_ON if (value := os.environ.get(name)) is not None}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-P", "-s", "-m", "reactor_storage.images.worker", str(memory), str(idle)]
         # A session of its own, so that Ctrl-C reaches the server, which lets this one finish.
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd="/",
-            start_new_session=True,
+            start_new_session=True, bufsize=0,
         )  # fmt: skip
+        self._patience = patience
+        self._orders = Inlet(cast("BinaryIO", self._child.stdin).fileno(), patience)
+        self._answers = Outlet(cast("BinaryIO", self._child.stdout).fileno())
+        self._answers.expect(_READY_SECONDS)
         try:
             receive(self._answers)
-        except Ended:
+        except (Ended, Stalled):
             shown = shlex.join([f"PYTHONPATH={environment['PYTHONPATH']}", *command])
             raise _NotBegun(f"it ended with status {self.end()}; this shows why: env {shown}") from None
         except BaseException:
@@ -160,30 +176,19 @@ class _Process:
         """Tell whether it still runs."""
         return self._child.poll() is None
 
-    @property
-    def _answers(self) -> BinaryIO:
-        return cast("BinaryIO", self._child.stdout)
-
     def run(self, order: Order, length: int, source: Iterable[bytes]) -> tuple[Answer, bytes]:
-        """Give it an order and wait for the answer. Raises Ended, WrongLength and whatever `source` does."""
-        send(cast("BinaryIO", self._child.stdin), order, length, source)
+        """Give it an order and wait for the answer. Raises Ended, Stalled, WrongLength and whatever `source` does."""
+        send(self._orders, order, length, source)
+        self._answers.expect(self._patience)
         answer, picture = receive(self._answers)
         return _ANSWERS.decode(answer), picture
 
     def end(self) -> int:
         """End it where it has not ended by itself; return its status."""
         for pipe in (self._child.stdin, self._child.stdout):
-            _shut(cast("BinaryIO", pipe))
+            cast("BinaryIO", pipe).close()
         try:
             return self._child.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             self._child.kill()
             return self._child.wait()
-
-
-def _shut(pipe: BinaryIO) -> None:
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        # What was still to be written concerns nobody: the process is gone.
-        return

@@ -15,7 +15,9 @@ from PIL import (
     Image,
     ImageCms,
     JpegImagePlugin,
+    MpoImagePlugin,
     PngImagePlugin,
+    TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
 )
@@ -35,6 +37,8 @@ _DECODERS = tuple(
         AvifImagePlugin.AvifImageFile,
     )
 )
+# The formats that JPEG and EXIF are read with, which they load when they need them.
+_BEHIND = (MpoImagePlugin, TiffImagePlugin)
 # One core for each picture; the number of processes says how many work at a time.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # A JPEG with further pictures inside, as cameras make them, is of the format MPO.
@@ -85,6 +89,17 @@ def render(source: bytes, order: Order) -> tuple[bytes, str]:
         raise
     except Exception as error:
         raise Unsupported(f"cannot be decoded: {str(error)[:200] or type(error).__name__}") from error
+
+
+def load_all() -> None:
+    """Make a picture of each format from one: what the library would load at its first use needs files, which may be out of reach."""
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    told = {"icc_profile": ImageCms.ImageCmsProfile(_SRGB).tobytes(), "exif": exif.tobytes()}
+    for kind in _DECODERS:
+        file = io.BytesIO()
+        Image.new("RGB", (2, 2)).save(file, kind, **({} if kind == GifImagePlugin.GifImageFile.format else told))
+        render(file.getvalue(), Order(1, 1, "cover", 80, "origin", 4, 0.0))
 
 
 def fitted(size: tuple[int, int], order: Order) -> tuple[tuple[int, int], Box | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -44,7 +44,27 @@ class WrongLength(Exception):
     """The source has not the bytes that were announced."""
 
 
-def send(pipe: BinaryIO, document: msgspec.Struct, length: int = 0, pieces: Iterable[bytes] = ()) -> None:
+class Writable(Protocol):
+    """A pipe to the other side."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write all of it."""
+        ...
+
+    def flush(self) -> None:
+        """Send it on its way."""
+        ...
+
+
+class Readable(Protocol):
+    """A pipe from the other side."""
+
+    def read(self, length: int, /) -> bytes:
+        """Return so many bytes, fewer only at its end."""
+        ...
+
+
+def send(pipe: Writable, document: msgspec.Struct, length: int = 0, pieces: Iterable[bytes] = ()) -> None:
     """Write a document and `length` bytes. Raises Ended, WrongLength."""
     text, sent = msgspec.json.encode(document), 0
     try:
@@ -60,13 +80,13 @@ def send(pipe: BinaryIO, document: msgspec.Struct, length: int = 0, pieces: Iter
         raise WrongLength
 
 
-def receive(pipe: BinaryIO) -> tuple[bytes, bytes]:
+def receive(pipe: Readable) -> tuple[bytes, bytes]:
     """Read a document and its bytes. Raises Ended."""
     text, length = _LENGTHS.unpack(_exactly(pipe, _LENGTHS.size))
     return _exactly(pipe, text), _exactly(pipe, length)
 
 
-def _exactly(pipe: BinaryIO, length: int) -> bytes:
+def _exactly(pipe: Readable, length: int) -> bytes:
     found = pipe.read(length)
     if len(found) != length:
         raise Ended

@@ -1,7 +1,7 @@
 """The rendering process: takes orders from its standard input until that ends or stays silent.
 
-It holds no secret, opens no connection and writes no file; limits of the system bound its memory and time, so that what a picture does
-to a decoder ends here. `python -m reactor_storage.images.worker 1000000000 60` by hand shows why it does not start.
+It holds no secret; limits of the system bound its memory and time and let it open no file and no connection, so that what a picture
+does to a decoder ends here. `python -m reactor_storage.images.worker 1000000000 60` by hand shows why it does not start.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from reactor_storage.images.render import TooLarge, Unsupported, render
+from reactor_storage.images.render import TooLarge, Unsupported, load_all, render
 from reactor_storage.images.wire import Answer, Ended, Order, receive, send
 
 _ORDERS = msgspec.json.Decoder(Order)
@@ -28,6 +28,9 @@ def main(memory: int, idle: float) -> None:
     # Whatever a library prints is not an answer.
     os.dup2(2, 1)
     _confine(memory)
+    load_all()
+    # Whatever is open stays so.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     send(answers, Answer("ready"))
     # One order comes at a time, so none waits in the buffer where this does not see it.
     while select.select([orders], [], [], idle)[0]:
