@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from reactor_kernel.clock import SystemClock
 from reactor_kernel.config.model import AdminConfig, OpsConfig, ServerConfig
 from reactor_kernel.contracts.identity import ANONYMOUS, DbRole, Identity, IdentityKind
-from reactor_kernel.contributions import Mount, OpenApiFragment, ServeRequest
+from reactor_kernel.contributions import Mount, OpenApiFragment, ServerEngine, ServeRequest
 from reactor_kernel.errors import InvalidCredential, PermissionDenied
 from reactor_kernel.http.app import WsgiApp, build_app
 from reactor_kernel.http.parts import HttpParts
@@ -104,16 +104,28 @@ class Served:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
-    """Serve mounts of the plugin `shop`; keyword arguments change the parts."""
+    """Serve mounts of the plugin `shop`; keyword arguments change the engine, its options and the parts."""
     running: list[tuple[threading.Event, threading.Thread, Served]] = []
 
-    def start(*mounts: Mount, **changes: Any) -> Served:
+    def start(
+        *mounts: Mount, engine: ServerEngine = ENGINE, options: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Served:
         parts = make_parts(*mounts, **changes)
         app, server = build_app(parts), parts.server
         listener = socket.create_server(("127.0.0.1", 0))
         address, stop = listener.getsockname()[:2], threading.Event()
-        request = ServeRequest(app, listener, 8, server.max_body_bytes, app.body_limit_for, 0.5, stop)
-        thread = threading.Thread(target=ENGINE.serve, args=(request,), daemon=True)
+        request = ServeRequest(
+            app,
+            listener,
+            8,
+            server.max_body_bytes,
+            app.body_limit_for,
+            0.5,
+            stop,
+            options or {},
+            app.cross_origin_headers,
+        )
+        thread = threading.Thread(target=engine.serve, args=(request,), daemon=True)
         thread.start()
         served = Served(app, address)
         running.append((stop, thread, served))

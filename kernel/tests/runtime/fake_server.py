@@ -67,6 +67,9 @@ class App:
     def body_limit_for(self, method: str, path: str) -> int:
         return LIMITS.get(path, 2 * 1024 * 1024)
 
+    def cross_origin_headers(self, path, origin):
+        return []
+
     def __call__(self, environ, start_response):
         path, query = environ["PATH_INFO"], parse_qs(environ["QUERY_STRING"])
         if path == "/slow":

@@ -360,6 +360,7 @@ def test_a_server_in_a_thread_ends_on_request_and_touches_no_signal_handler():
                 return [b"ok"]
 
             app.body_limit_for = lambda method, path: 100
+            app.cross_origin_headers = lambda path, origin: ()
             return app
 
         def drain(self, deadline):

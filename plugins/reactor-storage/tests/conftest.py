@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -12,20 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reactor_kernel.api import (
-    KERNEL_API,
-    Allow,
-    AuthClient,
-    DbRole,
-    Forbidden,
-    Identity,
-    IdentityKind,
-    InvalidCredential,
-    PluginInfo,
-    ServiceProvider,
-    hookimpl,
-    uuid7,
-)
+from reactor_kernel.testing import fakes
 
 SECRET = "a secret that signs URLs"
 # What a stranger to both notices must be the same on each; REACTOR_TEST_STORAGE=s3 (or fs,s3,memory) runs everything so.
@@ -44,73 +30,34 @@ def pytest_generate_tests(metafunc: Any) -> None:
         metafunc.parametrize("stored_on", ["fs", "s3"], indirect=True)
 
 
-class TrustingAuth:
-    """Takes the bearer token as JSON of the identity, and knows of each user what it last said of itself."""
-
-    info = PluginInfo(name="auth", version="1.0.0", api=KERNEL_API, summary="believes everyone")
-
-    def __init__(self) -> None:
-        self.members: dict[tuple[str, str | None], Identity] = {}
-
-    @hookimpl
-    def reactor_services(self) -> Any:
-        yield ServiceProvider(AuthClient, lambda: self)
-
-    def identity_of(self, user_id: str, org: str | None = None) -> Identity:
-        """Be the part of `AuthClient` that is asked here; who holds no permission counts as no member."""
-        found = self.members[user_id, org]
-        if not found.permissions:
-            raise Forbidden("the user is no member of this organisation", code="not_org_member")
-        return found
-
-    @hookimpl
-    def reactor_identify(self, ctx: Any, request: Any) -> Identity | None:
-        header = request.get_header("Authorization")
-        if header is None or not header.startswith("Bearer {"):
-            return None
-        try:
-            found = json.loads(header.removeprefix("Bearer "))
-        except ValueError as error:
-            raise InvalidCredential("that is no identity") from error
-        identity = Identity(
-            kind=IdentityKind.USER,
-            subject=f"user_{found['user_id']}",
-            db_role=DbRole.AUTHENTICATED,
-            user_id=found["user_id"],
-            org_id=found["org_id"],
-            permissions=frozenset(found["permissions"]),
-        )
-        self.members[found["user_id"], found["org_id"]] = identity
-        return identity
-
-    @hookimpl
-    def reactor_authorize(self, ctx: Any, identity: Identity, action: str, target: object) -> Allow | None:
-        return Allow() if identity.may(action) else None
+TrustingAuth = fakes.TrustingAuth.named("auth")
 
 
-class Member:
+class Member(fakes.Member):
     """A user in an organisation, with an HTTP client."""
 
     def __init__(self, client: Any, org_id: str | None = None, permissions: tuple[str, ...] = ("*",)) -> None:
-        self.client = client
-        self.permissions = permissions
-        self.user_id, self.org_id = str(uuid7()), org_id or str(uuid7())
+        super().__init__(client, "/storage/v1", org_id, permissions=permissions)
 
     @property
-    def headers(self) -> dict[str, str]:
-        facts = {"user_id": self.user_id, "org_id": self.org_id, "permissions": self.permissions}
-        return {"Authorization": f"Bearer {json.dumps(facts)}"}
+    def permissions(self) -> tuple[str, ...]:
+        """What its roles grant; a test may change it."""
+        held: tuple[str, ...] = self.more["permissions"]
+        return held
+
+    @permissions.setter
+    def permissions(self, held: tuple[str, ...]) -> None:
+        self.more["permissions"] = held
 
     def colleague(self, *permissions: str) -> Member:
         return Member(self.client, self.org_id, permissions)
 
     def call(self, method: str, path: str, *, body: Any = None, **headers: str) -> Any:
-        sent = self.headers | {name.replace("_", "-"): text for name, text in headers.items()}
-        content = body
-        if body is not None and not isinstance(body, (bytes, str)) and not hasattr(body, "__next__"):
-            content = json.dumps(body).encode()
-            sent.setdefault("Content-Type", "application/json")
-        return self.client.request(method, f"/storage/v1/{path}", content=content, headers=sent)
+        """Send a request; a content, unlike a document, goes without a type of its own."""
+        if body is None or isinstance(body, (bytes, str)) or hasattr(body, "__next__"):
+            sent = self.headers | {name.replace("_", "-"): text for name, text in headers.items()}
+            return self.client.request(method, f"{self.prefix}/{path}", content=body, headers=sent)
+        return super().call(method, path, body=body, **headers)
 
     def bucket(self, name: str = "docs", **fields: Any) -> dict[str, Any]:
         answer = self.call("POST", "buckets", body={"name": name, **fields})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -115,7 +115,9 @@ class ServeRequest:
     """What an engine serves in one process.
 
     `app` is a WSGI application. `listener` already listens and is shared by all workers. The engine returns once
-    `stop` is set and the requests in flight are finished or `drain_timeout` seconds have passed.
+    `stop` is set and the requests in flight are finished or `drain_timeout` seconds have passed. What the engine refuses itself
+    carries the headers that `cross_origin_headers` returns for the request's decoded path and its Origin, so that scripts in
+    browsers can read why.
     """
 
     app: Callable[..., Iterable[bytes]]
@@ -126,6 +128,7 @@ class ServeRequest:
     drain_timeout: float
     stop: StopSignal
     options: Mapping[str, Any] = field(default_factory=dict)
+    cross_origin_headers: Callable[[str, str | None], Sequence[tuple[str, str]]] = lambda path, origin: ()
 
 
 @dataclass(frozen=True, slots=True)

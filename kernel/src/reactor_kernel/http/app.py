@@ -48,7 +48,7 @@ class _Request(falcon.Request):
 
 
 class WsgiApp:
-    """A WSGI application; `body_limit_for` and `routes` serve the engines and the command line."""
+    """A WSGI application; `body_limit_for`, `cross_origin_headers` and `routes` serve the engines and the command line."""
 
     def __init__(self, parts: HttpParts) -> None:
         self._parts = parts
@@ -232,6 +232,13 @@ class WsgiApp:
         """Return the bytes of request body that a path accepts; the default for paths that match nothing."""
         rule = self._rule_for(method, path)
         return rule.body_limit if rule is not None else self._default_limit
+
+    def cross_origin_headers(self, path: str, origin: str | None) -> list[tuple[str, str]]:
+        """Return the CORS headers of an answer of a path, for what is refused before it comes here."""
+        if origin is None or not self._cors.enabled:
+            return []
+        route = self._route_of(path)
+        return self._cors.headers(path, origin, route.exposes if route is not None else ())
 
     def _route_of(self, path: str) -> Route | None:
         found = self._router.find(path)

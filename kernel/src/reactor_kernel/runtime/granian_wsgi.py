@@ -121,6 +121,7 @@ class Adapter:
     def __init__(self, request: ServeRequest) -> None:
         self.app = request.app
         self.limit_for = request.body_limit_for
+        self.cross_origin_headers = request.cross_origin_headers
         self.gate = BodyGate(request.threads)
         self.max_header_bytes: int = request.options.get("max_header_bytes", 65536)
         self._lock = threading.Lock()
@@ -240,7 +241,9 @@ class Adapter:
     # -- response -------------------------------------------------------------------------------------------------
 
     def _refuse(self, proto: Any, environ: dict[str, Any], refused: Refusal) -> None:
-        status, headers, body = refused.render(environ.get("HTTP_X_REQUEST_ID"))
+        path, origin = refusal.read_path(environ["PATH_INFO"]), environ.get("HTTP_ORIGIN")
+        more = self.cross_origin_headers(path, origin)
+        status, headers, body = refused.render(environ.get("HTTP_X_REQUEST_ID"), more)
         headers.append(("Connection", "close"))
         proto.response_bytes(int(status[:3]), headers, body)
 

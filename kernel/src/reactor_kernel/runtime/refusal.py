@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,8 +24,10 @@ class Refusal:
     hint: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=())
 
-    def render(self, request_id: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Return status line, headers and body; a request id is minted unless a usable one was sent."""
+    def render(
+        self, request_id: str | None = None, more: Sequence[tuple[str, str]] = ()
+    ) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Return status line, headers with `more` of them, and body; a request id is minted unless a usable one was sent."""
         rid = request_id if request_id is not None and _VISIBLE.match(request_id) else str(uuid7())
         error: dict[str, object] = {
             "code": self.code,
@@ -41,6 +43,7 @@ class Refusal:
             ("Content-Length", str(len(body))),
             ("X-Request-Id", rid),
             *self.headers,
+            *more,
         ]
         return f"{self.status} {self.reason}", headers, body
 
@@ -105,3 +108,4 @@ def read_path(path_info: str) -> str:
 
 
 LimitFor = Callable[[str, str], int]
+HeadersFor = Callable[[str, str | None], Sequence[tuple[str, str]]]

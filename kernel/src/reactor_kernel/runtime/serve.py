@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, Protocol
 
 from reactor_kernel.contributions import ServerEngine, ServeRequest
@@ -32,6 +32,10 @@ class ServedApp(Protocol):
 
     def body_limit_for(self, method: str, path: str) -> int:
         """Return how many bytes of request body a route accepts."""
+        ...
+
+    def cross_origin_headers(self, path: str, origin: str | None) -> Sequence[tuple[str, str]]:
+        """Return the headers that let scripts of an origin read an answer of a path."""
         ...
 
 
@@ -135,6 +139,7 @@ def serve_here(
                     body_limit_for=app.body_limit_for,
                     drain_timeout=target.drain_timeout,
                     stop=process.stop,
+                    cross_origin_headers=app.cross_origin_headers,
                 )
             )
         finally:

@@ -224,6 +224,7 @@ def serve(request: ServeRequest) -> None:
         inbuf_overflow=524288,
         url_scheme="http",
         limit_for=request.body_limit_for,
+        cross_origin_headers=request.cross_origin_headers,
         header_timeout=option("header_timeout_secs", 30.0),
         body_grace=option("body_grace_secs", 30.0),
         body_bytes_per_second=option("body_bytes_per_second", 1024),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from reactor_kernel.runtime import refusal
-from reactor_kernel.runtime.refusal import LimitFor, Refusal
+from reactor_kernel.runtime.refusal import HeadersFor, LimitFor, Refusal
 
 # Waitress capitalizes names of headers, which mean the same in any case; but S3's clients hand on what follows `x-amz-meta-` as
 # it came.
@@ -33,6 +34,7 @@ class ParserLimits:
     inbuf_overflow: int
     url_scheme: str
     limit_for: LimitFor
+    cross_origin_headers: HeadersFor
     header_timeout: float
     body_grace: float
     body_bytes_per_second: int
@@ -41,15 +43,16 @@ class ParserLimits:
 class RefusalError:
     """A `Refusal` in the shape that waitress' error task asks for."""
 
-    def __init__(self, refused: Refusal, request_id: str | None) -> None:
+    def __init__(self, refused: Refusal, request_id: str | None, cross_origin: Sequence[tuple[str, str]] = ()) -> None:
         self.refused = refused
         self.request_id = request_id
+        self.cross_origin = cross_origin
         self.code = refused.status
         self.body = refused.message
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """Render the envelope."""
-        status, headers, body = self.refused.render(self.request_id)
+        status, headers, body = self.refused.render(self.request_id, self.cross_origin)
         # The task writes Content-Length itself from the body it is given.
         return status, [pair for pair in headers if pair[0] != "Content-Length"], body
 
@@ -71,14 +74,11 @@ class LimitedParser(HTTPRequestParser):  # type: ignore[misc]
         super().parse_header(header_plus)
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
-        path = self.path
-        if path.startswith("/"):
-            path = "/" + path.lstrip("/")
         if self.body_rcv is None:
             # Having said "continue", waitress would wait for a body that does not come (boto3 expects so for empty objects).
             self.expect_continue = False
         else:
-            self.body_limit = self.limits.limit_for(self.command, refusal.read_path(path))
+            self.body_limit = self.limits.limit_for(self.command, self._read_path())
         # Waitress refuses a length equal to its maximum, and counts chunk framing as body; `received` counts
         # chunked bodies itself, so its own check must not come first.
         highest = self.body_limit + 1 if not self.chunked else 1 << 62
@@ -99,11 +99,22 @@ class LimitedParser(HTTPRequestParser):  # type: ignore[misc]
 
     def refuse(self, refused: Refusal) -> None:
         """End this request with an error answer."""
-        self.error = RefusalError(refused, self.headers.get("X_REQUEST_ID"))
+        self.error = self.refused(refused)
         self.completed = True
         self.expect_continue = False
         # Before its head is parsed a request counts as HTTP/1.0 here.
         self.version = "1.1"
+
+    def refused(self, refused: Refusal) -> RefusalError:
+        """Return a refusal as this request's answer."""
+        # Of a head that broke off or could not be read, the path is not known, and it decides who may read the answer.
+        known = hasattr(self, "path")
+        headers = self.limits.cross_origin_headers(self._read_path(), self.headers.get("ORIGIN")) if known else ()
+        return RefusalError(refused, self.headers.get("X_REQUEST_ID"), headers)
+
+    def _read_path(self) -> str:
+        path = self.path
+        return refusal.read_path("/" + path.lstrip("/") if path.startswith("/") else path)
 
     def is_overdue(self, now: float) -> bool:
         """Tell whether the client is slower than any honest one."""
@@ -152,8 +163,7 @@ class EnvelopeErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         """Write the error and close after it."""
         if not isinstance(self.request.error, RefusalError):
-            rid = self.request.headers.get("X_REQUEST_ID")
-            self.request.error = RefusalError(refusal.internal_error(), rid)
+            self.request.error = self.request.refused(refusal.internal_error())
         super().execute()
 
 

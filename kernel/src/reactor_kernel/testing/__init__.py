@@ -1,7 +1,7 @@
 """What the tests of a plugin use: fixtures (loaded by pytest itself) and the few names below.
 
 Fixtures: `reactor_postgres`, `reactor_database_url`, `reactor_plugins`, `reactor_config`, `kernel`, `kernel_factory`, `client`,
-`live_server`, `frozen_clock`, `captured_events`, `fake_service`. Nothing of them is imported before a test asks for it.
+`live_server`, `frozen_clock`, `captured_events`, `fake_service`, `npm`. Nothing of them is imported before a test asks for it.
 """
 
 from __future__ import annotations

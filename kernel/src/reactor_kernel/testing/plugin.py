@@ -141,3 +141,11 @@ def fake_service() -> Callable[..., type]:
     from reactor_kernel.testing.fakes import fake_service
 
     return fake_service
+
+
+@pytest.fixture(scope="session")
+def npm() -> Callable[..., Path]:
+    """Install packages of npm once on this machine: `npm("typescript@5.9.3")` returns their `node_modules`."""
+    from reactor_kernel.testing.npm import install
+
+    return install

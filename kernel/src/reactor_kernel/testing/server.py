@@ -52,6 +52,7 @@ def live(
         body_limit_for=kernel.app.body_limit_for,
         drain_timeout=5.0,
         stop=stop,
+        cross_origin_headers=kernel.app.cross_origin_headers,
     )
     failures: list[BaseException] = []
 

@@ -74,6 +74,8 @@ def _read_json(body: bytes, columns: tuple[str, ...] | None) -> Payload:
         # Row by row: a large body never stands decoded in memory as a whole. Decoding each value is what finds bytes that
         # only look like JSON.
         elements = _ELEMENTS.decode(body)
+        if not array and len(elements) > 1:
+            raise invalid_body("Empty or invalid json", detail="there is more behind the object", hint=_EXPECTED)
         first = _row(elements[0], 0).keys() if elements else {}.keys()
         expected = set(first)
         for index, element in enumerate(elements):

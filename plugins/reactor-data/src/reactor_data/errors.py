@@ -65,6 +65,16 @@ def invalid_body(message: str, *, detail: str | None = None, hint: str | None = 
     return DataError(400, "invalid_body", message, pgrst="PGRST102", detail=detail, hint=hint)
 
 
+def end_unseen() -> DataError:
+    """The body came in chunks, and neither the engine nor the body tells whether they are all."""
+    return DataError(
+        411,
+        "length_required",
+        "the server cannot tell whether a body in chunks is complete",
+        hint="Send Content-Length, or JSON, which shows where it ends.",
+    )
+
+
 def table_not_found(name: str, schema: str, near: Sequence[str]) -> DataError:
     """The relation does not exist or is not exposed."""
     hint = f"Perhaps you meant the table '{schema}.{near[0]}'" if near else None

@@ -68,6 +68,8 @@ REFUSED = [
         "the JSON is nested too deep",
         None,
     ),
+    ("application/json", b'{"title":"a"},{"title":"b"}', "Empty or invalid json", "there is more behind the object"),
+    ("application/json", b'[{"title":"a"}],[]', "Empty or invalid json", ...),
     ("application/json", b'[{"title":"a"},[1]]', "All elements of the array must be JSON objects", ...),
     (
         "application/json",

@@ -29,7 +29,8 @@ from reactor_data.query.conditions import TEXT_SEARCH, array_literal, is_operati
 from reactor_data.query.fields import AGGREGATES
 from reactor_data.query.operators import KEYWORDS, OPERATORS, QUANTIFIED, UNQUANTIFIED, Family
 from reactor_data.query.parser import parse_query
-from reactor_data.query.printer import print_query
+
+from .query_text import print_query
 
 # -- making trees -------------------------------------------------------------------------------------------------
 

@@ -86,6 +86,19 @@ class NewObject(msgspec.Struct, frozen=True):
                 raise InvalidStorageRequest(f"the {what} holds a character that no header can carry")
 
 
+class OpenUpload(msgspec.Struct, frozen=True):
+    """What is known of an upload over several requests, whatever its protocol: where it goes, and what the object is to say."""
+
+    id: str
+    org_id: str
+    bucket: str
+    key: str
+    content_type: str | None
+    cache_control: str | None
+    metadata: dict[str, Any]
+    created_by: str | None
+
+
 class Version(msgspec.Struct, frozen=True):
     """One content that a key has or had, or the note that its object was deleted. The ids of a key's versions ascend.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -15,7 +15,7 @@ from reactor_storage.backends.contract import Backend, BackendFailed, BlobMissin
 from reactor_storage.buckets import Buckets
 from reactor_storage.errors import InvalidPart, MultipartNotFound, ObjectTooLarge, PartsOutOfOrder, PartTooSmall
 from reactor_storage.keys import looked_for, object_key
-from reactor_storage.model import Bucket, NewObject, StoredObject
+from reactor_storage.model import Bucket, NewObject, OpenUpload, StoredObject
 from reactor_storage.remains import Remains
 from reactor_storage.rows import texts_in
 from reactor_storage.rules import Rule
@@ -28,17 +28,9 @@ _BATCH = 1000
 LEAST_SIZE = 5 * 1024 * 1024
 
 
-class Upload(msgspec.Struct, frozen=True):
+class Upload(OpenUpload, frozen=True):
     """An upload that is not complete."""
 
-    id: str
-    org_id: str
-    bucket: str
-    key: str
-    content_type: str | None
-    cache_control: str | None
-    metadata: dict[str, Any]
-    created_by: str | None
     created_at: datetime
 
 

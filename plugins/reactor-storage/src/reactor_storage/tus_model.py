@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from reactor_storage.model import NewObject
+from reactor_storage.model import NewObject, OpenUpload
 from reactor_storage.rules import ANY, Rule
 
 PARTIAL = "partial"
@@ -32,17 +31,9 @@ class Facts(msgspec.Struct, frozen=True):
     done: bool = False
 
 
-class ResumableUpload(msgspec.Struct, frozen=True):
+class ResumableUpload(OpenUpload, frozen=True):
     """An upload. A partial one may name no object: bucket and key are empty then. `busy`: a request writes to it."""
 
-    id: str
-    org_id: str
-    bucket: str
-    key: str
-    content_type: str | None
-    cache_control: str | None
-    metadata: dict[str, Any]
-    created_by: str | None
     expires_at: datetime
     facts: Facts
     busy: bool

@@ -192,11 +192,11 @@ class Someone:
 
 
 @pytest.fixture
-def plugins(pytestconfig: Any) -> tuple[type, type]:
+def plugins() -> tuple[type, type]:
+    from reactor_kernel.testing.fakes import TrustingAuth
     from reactor_storage.plugin import StoragePlugin
 
-    above = pytestconfig.pluginmanager.get_plugin(str(Path(__file__).parents[1] / "conftest.py"))
-    return above.TrustingAuth, StoragePlugin
+    return TrustingAuth.named("auth"), StoragePlugin
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ the file system, pieces of the body, and the answer itself; `X-Test-Steps` names
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import logging
 import os
@@ -25,6 +24,7 @@ from reactor_kernel.api import KERNEL_API, Middleware, PluginInfo, hookimpl
 from reactor_kernel.contributions import Phase
 from reactor_kernel.db.link import Link
 from reactor_kernel.kernel import Kernel
+from reactor_kernel.testing.fakes import TrustingAuth
 from reactor_kernel.testing.project import raw_config
 from reactor_storage.backends.contract import Staged
 from reactor_storage.backends.fs import FileSystemBackend
@@ -101,7 +101,7 @@ class MortalPlugin:
 
 def main() -> None:
     facts = json.loads(sys.argv[1])
-    auth = trusting_auth()
+    auth = TrustingAuth.named("auth")
     Link.send = stepping("postgres", Link.send)  # type: ignore[method-assign]
     for name in ("mkdir", "replace", "unlink", "fsync"):
         setattr(os, name, stepping(name, getattr(os, name)))
@@ -125,17 +125,6 @@ def main() -> None:
 def say(number: int) -> None:
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
-
-
-def trusting_auth() -> type:
-    """Return the plugin that the other tests of storage sign in with."""
-    spec = importlib.util.spec_from_file_location("storage_conftest", Path(__file__).parents[1] / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: type = module.TrustingAuth
-    return found
 
 
 if __name__ == "__main__":

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
 _JSON = ("application/json", "+json")
 # What the batch's own request says, and its parts must not take over.
-_OWN = ("CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_PREFER", "HTTP_ACCEPT", "HTTP_RANGE", "HTTP_IDEMPOTENCY_KEY")
+_OWN = (
+    "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_PREFER", "HTTP_ACCEPT", "HTTP_RANGE", "HTTP_IDEMPOTENCY_KEY",
+    # The batch was read whole, and so are its parts.
+    "reactor.body_end_unseen",
+)  # fmt: skip
 # All that a part can say. The rest is the batch's: SQL sees headers, and believes of some that a proxy checked them.
 _OF_PARTS = ("Accept", "Accept-Profile", "Content-Profile", "Content-Type", "Prefer", "Range", "Range-Unit")
 _KEYS = frozenset(name.upper().replace("-", "_") for name in _OF_PARTS)

@@ -11,6 +11,7 @@ from reactor_data.catalog.model import Relation
 from reactor_data.errors import DataError, put_filters, put_page
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Form
+from reactor_data.http.receiving import whole_body
 from reactor_data.pages import content_range
 from reactor_data.permissions import demand
 from reactor_data.perrow import RowByRow
@@ -66,7 +67,7 @@ class Changes:
         if verb == "put":
             _check_put(parsed, self._writer.relation(name, caller.profile))
         if verb != "delete":
-            payload = read_payload(req.content_type, req.bounded_stream.read(), parsed.query.columns)
+            payload = read_payload(req.content_type, whole_body(req), parsed.query.columns)
         write = _write(parsed, payload, verb, preferences, form)
         if caller.timing is not None:
             caller.timing.mark("parse")

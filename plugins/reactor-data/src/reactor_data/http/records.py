@@ -11,6 +11,7 @@ from reactor_data.asking import Asker
 from reactor_data.bodies import read_payload
 from reactor_data.errors import DataError, invalid_body, permission_missing, too_many_rows
 from reactor_data.http.answers import STATUS, finish
+from reactor_data.http.receiving import whole_body
 from reactor_data.http.requests import CallerReader
 from reactor_data.http.subscriptions import credential_of
 from reactor_data.query.compiler import Write
@@ -47,7 +48,7 @@ class RecordsResource:
         identity = self._in_org(req, org)
         if identity.kind is not IdentityKind.SERVICE and "*" not in identity.permissions:
             raise permission_missing("*", anonymous=False)
-        payload = read_payload(req.content_type, req.bounded_stream.read(), ())
+        payload = read_payload(req.content_type, whole_body(req), ())
         if not payload.array:
             raise invalid_body("records are a JSON array of objects", hint='Send [{"column": value}, …].')
         if payload.rows > MOST_RECORDS:

@@ -12,6 +12,7 @@ from reactor_data.config import DataConfig
 from reactor_data.errors import DataError
 from reactor_data.http.answers import STATUS, finish
 from reactor_data.http.negotiation import Negotiator, selects_whole
+from reactor_data.http.receiving import whole_body
 from reactor_data.http.requests import CallerReader
 from reactor_data.pages import content_range, page_of, read_status
 from reactor_data.permissions import demand
@@ -129,7 +130,7 @@ class FunctionResource:
     def _arguments(self, req: falcon.Request, parsed: Parsed, reading: bool) -> Arguments:
         if reading:
             return from_query(parsed.arguments)
-        return from_body(req.content_type, req.bounded_stream.read(), parsed.query.columns)
+        return from_body(req.content_type, whole_body(req), parsed.query.columns)
 
     def _parse(self, raw: str, reading: bool) -> Parsed:
         return parse_query(
