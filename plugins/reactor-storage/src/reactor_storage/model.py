@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from reactor_storage.errors import InvalidStorageRequest
+
 # The member of an object's metadata that holds headers which are kept nowhere else, by their names in lowercase.
 KEPT_HEADERS = "s3:headers"
+_LONGEST = 1024
+_SAYABLE = re.compile(rf"[\t\x20-\x7e]{{0,{_LONGEST}}}\Z")
+_DEEPEST = 32
 
 
 class LifecycleRule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,11 +66,37 @@ class StoredObject(msgspec.Struct, frozen=True):
 
 
 class NewObject(msgspec.Struct, frozen=True):
-    """What an upload says of the object it makes, beside its bytes."""
+    """What an upload says of the object it makes, beside its bytes.
+
+    Raises:
+        InvalidStorageRequest: a reader could not be told, because it fits in no header or is nested too deeply.
+    """
 
     content_type: str | None = None
     cache_control: str | None = None
     metadata: Mapping[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what comes from forms and documents, where a text may hold anything."""
+        for name, text in (("content type", self.content_type), ("cache control", self.cache_control)):
+            if text is not None and not _SAYABLE.match(text):
+                raise InvalidStorageRequest(
+                    f"the {name} {text[:60]!r} fits in no header",
+                    hint=f"Use up to {_LONGEST} printable ASCII characters.",
+                )
+        # Who reads it decodes it anew, with less room for recursion than there was here.
+        level: list[object] = [self.metadata]
+        for _ in range(_DEEPEST):
+            level = [inner for one in level for inner in _inside(one)]
+            if not level:
+                return
+        raise InvalidStorageRequest(f"the metadata is nested more than {_DEEPEST} levels deep")
+
+
+def _inside(node: object) -> Iterable[object]:
+    if isinstance(node, Mapping):
+        return node.values()
+    return node if isinstance(node, list) else ()
 
 
 class Version(msgspec.Struct, frozen=True):

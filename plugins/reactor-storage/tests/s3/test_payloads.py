@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from xml.etree import ElementTree
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -255,3 +256,14 @@ def test_limits_of_a_bucket(s3, ann, files):
     )  # fmt: skip
     assert s3.call("DELETE", place).status_code == 204
     assert files() == []
+
+
+def test_what_no_document_may_hold_is_replaced_in_answers(ann, signing):
+    ann.bucket()
+    s3 = signing(ann)
+    ann.put("docs/" + escaped("a\uffffb"))
+    listed = ElementTree.fromstring(s3.call("GET", "docs?prefix=a").content)
+    assert [one.text for one in listed.iter() if one.tag.endswith("}Key")] == ["a\ufffdb"]
+    listed = ElementTree.fromstring(s3.call("GET", "docs?prefix=%01").content)
+    assert [one.text for one in listed if one.tag.endswith("}Prefix")] == ["\ufffd"]
+    assert error(s3.call("GET", "docs/%01"))[:2] == (400, "InvalidArgument")

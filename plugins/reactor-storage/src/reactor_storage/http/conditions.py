@@ -106,9 +106,9 @@ def _date(header: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _unsatisfiable(found: StoredObject) -> UnsatisfiableRange:
