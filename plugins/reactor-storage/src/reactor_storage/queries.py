@@ -266,7 +266,7 @@ def after_all(prefix: str) -> str | None:
 def content(org_id: str, bucket: str, key: str) -> Statement:
     """Return the object with where its bytes are."""
     return Statement(
-        f"""select {_CONTENT} from storage.objects o join _reactor_storage.versions v on v.id = o.version_id
+        f"""select {_CONTENT} from storage.objects o join _reactor_storage.versions v on v.id = o.version_id and v.org_id = o.org_id
           where o.org_id = $1 and o.bucket = $2 and o.key = $3""",
         (org_id, bucket, key),
         as_owner=True,

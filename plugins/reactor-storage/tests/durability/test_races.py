@@ -235,3 +235,18 @@ def test_a_bucket_that_is_removed_while_an_object_arrives(ann: Any, hold: Any, f
     error = storing.result().json()["error"]
     assert (error["status"], error["code"], error["message"]) == (404, "bucket_not_found", "there is no bucket 'docs'")
     assert files() == []
+
+
+def test_a_large_removal_holds_few_locks(ann: Any, hold: Any) -> None:
+    """Each key is a lock. A thousand in each of some transactions are more than Postgres has room for, for anybody."""
+    ann.bucket()
+    ann.put("docs/z")
+    with hold(ann.org_id, "docs/z") as held:
+        keys = {"prefixes": [str(n) for n in range(999)] + ["z"]}
+        removal = Later(lambda: ann.call("DELETE", "object/docs", body=keys))
+        somebody_waits(held)
+        granted = """select count(*) from pg_locks join pg_database d on d.oid = database
+          where locktype = 'advisory' and granted and pid <> pg_backend_pid() and datname = current_database()"""
+        [(locks,)] = held.execute(granted).fetchall()
+    assert [one["key"] for one in removal.result().json()] == ["z"]
+    assert locks <= 100
