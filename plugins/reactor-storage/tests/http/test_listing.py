@@ -66,3 +66,43 @@ def test_what_lies_after_a_prefix(prefix):
     for tail in ("", "a", "\U0010ffff" * 3):
         assert behind is None or (prefix + tail).encode() < behind.encode()
     assert behind is None or not behind.startswith(prefix)
+
+
+def test_a_folder_costs_by_what_is_shown_and_not_by_what_is_below_it(ann, sql):
+    """Documents of all objects below a folder were put together, to be dropped: of a gigabyte Postgres refuses to."""
+    ann.bucket()
+    ann.put("docs/b", b"shown")
+    sql(
+        """insert into storage.objects (id, org_id, bucket, key, size, etag, version_id, metadata)
+          select gen_random_uuid(), org_id, bucket, 'a/' || n, size, etag, version_id, jsonb_build_object('a', repeat('a', 60000))
+          from storage.objects, generate_series(1, 19000) n"""
+    )
+    for sort in ({}, {"column": "created_at", "order": "desc"}):
+        answer = ann.call("POST", "object/list/docs", body={"sortBy": sort} if sort else {})
+        assert answer.status_code == 200, answer.text
+        assert [(one["name"], one["id"] is None) for one in answer.json()] == [("a", True), ("b", False)]
+        assert answer.json()[1]["metadata"]["size"] == 5
+
+
+def test_entries_of_a_folder_are_sorted_and_searched(ann):
+    ann.bucket()
+    for key in ("f/b", "f/a/x", "f/a", "f/B", "f/a-b", "f/", "g"):
+        ann.put(f"docs/{key}", b"" if key.endswith("/") else key.encode())
+
+    def listed(**body):
+        answer = ann.call("POST", "object/list/docs", body={"prefix": "f", **body})
+        assert answer.status_code == 200, answer.text
+        return [(one["name"], one["metadata"] and one["metadata"]["size"]) for one in answer.json()]
+
+    every = [("B", 3), ("a", 3), ("a", None), ("a-b", 5), ("b", 3)]
+    assert listed() == every
+    assert listed(sortBy={"column": "name", "order": "desc"}) == [*every[:2:-1], *every[1:3], every[0]]
+    assert listed(sortBy={"column": "created_at", "order": "asc"}) == [
+        ("b", 3),
+        ("a", None),
+        ("a", 3),
+        ("B", 3),
+        ("a-b", 5),
+    ]
+    assert listed(search="b") == [("B", 3), ("b", 3)]
+    assert listed(limit=2, offset=1) == every[1:3]
