@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from reactor_kernel.api import Database, DatabaseFault, PermissionDenied, Unauthenticated
-from reactor_storage import multipart_queries, queries
+from reactor_storage import events, multipart_queries, queries
 from reactor_storage.access import Caller
 from reactor_storage.errors import (
     BucketExists,
@@ -177,8 +177,13 @@ class Buckets:
                 (page,) = tx.run([queries.remove_behind(*place, after, _EMPTYING, as_owner=not asking)])
                 if not page.rows:
                     break
-                after = texts_in(page)[-1]
-                gone = texts_in(page, 1)
+                keys = texts_in(page)
+                after = keys[-1]
+                gone = []
+                for key, (_, version_id) in zip(keys, page.rows, strict=True):
+                    if version_id is not None:
+                        gone.append(version_id.decode())
+                        tx.publish(events.REMOVED, events.ObjectRemoved(*place, key, gone[-1]))
                 forgotten, _ = tx.run(
                     [
                         queries.forget(gone),

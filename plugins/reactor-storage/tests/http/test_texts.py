@@ -27,6 +27,8 @@ IN_METADATA = base64.b64encode(b'{"a": "\\u0000"}').decode()
         ("POST", "buckets", {"name": "new", "lifecycle": [{"prefix": "\0", "expire_days": 1}]}, {}),
         ("POST", "buckets", {"name": "new", "file_size_limit": 2**63}, {}),
         ("POST", "buckets", {"name": "new", "file_size_limit": 10**30}, {}),
+        ("POST", "buckets", {"name": "new", "file_size_limit": "\u00b2MB"}, {}),
+        ("POST", "buckets", {"name": "new", "file_size_limit": "9" * 5000 + "MB"}, {}),
         ("PATCH", "buckets/docs", {"allowed_mime_types": ["\0"]}, {}),
         ("POST", "object/copy", {"bucketId": "docs", "sourceKey": "a\0", "destinationKey": "b"}, {}),
         ("POST", "object/copy", {"bucketId": "docs\0", "sourceKey": "a", "destinationKey": "b"}, {}),
