@@ -229,8 +229,7 @@ def delimited(org_id: str, bucket: str, prefix: str, delimiter: str, lowest: str
           union all
           select next.key, {_common("next.key")}, walk.n + 1 from walk cross join lateral (
             select key from storage.objects where org_id = $1 and bucket = $2 and {WITHIN}
-              and case when walk.common is null then key > walk.key
-                  else key >= left(walk.common, -1) || $8 end
+              and key >= case when walk.common is null then walk.key || ' ' else left(walk.common, -1) || $8 end
             order by key limit 1) next
           where walk.n < $5)
         select coalesce(walk.common, walk.key), walk.common is not null, case when walk.common is null then {OBJECT} end

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,3 +108,41 @@ def test_entries_of_a_folder_are_sorted_and_searched(ann):
     ]
     assert listed(search="b") == [("B", 3), ("b", 3)]
     assert listed(limit=2, offset=1) == every[1:3]
+
+
+def test_a_folder_costs_one_step_whatever_is_below_it(ann, sql):
+    """Each step was a filter over all that lies before it, so that a folder more cost as much as all rows before it."""
+    ann.bucket()
+    ann.put("docs/z", b"shown")
+    sql(
+        """insert into storage.objects (id, org_id, bucket, key, size, etag, version_id)
+          select gen_random_uuid(), org_id, bucket, n % 5 || '/' || n, size, etag, version_id
+          from storage.objects, generate_series(1, 10000) n"""
+    )
+    sql("vacuum analyze storage.objects")
+
+    def looked_at():
+        counted = """select coalesce(sum(idx_scan), 0), coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes
+          where schemaname = 'storage' and relname = 'objects'"""
+        [(scans, rows)] = sql(counted)
+        return int(scans), int(rows)
+
+    def settled():
+        """Wait until the server's processes have told what they counted."""
+        until, last = time.monotonic() + 30, looked_at()
+        while time.monotonic() < until:
+            time.sleep(3)
+            if (now := looked_at()) == last:
+                return now
+            last = now
+        raise AssertionError("the counters move on")
+
+    before = settled()
+    found = ann.call("GET", "buckets/docs/objects?delimiter=/").json()
+    assert (found["prefixes"], [one["key"] for one in found["objects"]]) == ([f"{n}/" for n in range(5)], ["z"])
+    until = time.monotonic() + 30
+    while (after := looked_at())[0] < before[0] + 6:
+        assert time.monotonic() < until, "nobody tells what was counted"
+        time.sleep(0.5)
+        ann.call("GET", "usage")
+    assert after[1] - before[1] < 1000
