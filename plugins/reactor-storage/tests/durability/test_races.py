@@ -250,3 +250,16 @@ def test_a_large_removal_holds_few_locks(ann: Any, hold: Any) -> None:
         [(locks,)] = held.execute(granted).fetchall()
     assert [one["key"] for one in removal.result().json()] == ["z"]
     assert locks <= 100
+
+
+def test_a_bucket_that_is_removed_while_an_upload_is_completed(ann: Any, hold: Any) -> None:
+    """Both hold the upload and the bucket; who takes them in another order ends in a deadlock."""
+    _, step, parts = multipart(ann)
+    with hold(ann.org_id, "docs/a") as held:
+        completing = Later(lambda: step("POST", "complete", body=parts))
+        somebody_waits(held)
+        removing = Later(lambda: ann.call("DELETE", "buckets/docs"))
+        sleepers(held, 2)
+    assert (completing.result().status_code, removing.result().status_code) == (200, 409), completing.result().text
+    assert removing.result().json()["error"]["message"] == "the bucket 'docs' still holds objects"
+    assert ann.get("docs/a").content == b"content"
