@@ -129,13 +129,20 @@ class Buckets:
             self._empty(caller, bucket)
         try:
             with policies_speak(f"delete the bucket {bucket.name}"), self._db.begin(caller.acting) as tx:
-                result, kept = tx.run([queries.delete_bucket(bucket.id), queries.history(bucket.org_id, bucket.name)])
+                place = (bucket.org_id, bucket.name)
+                # The uploads first, as who completes one.
+                _, result, kept = tx.run(
+                    [
+                        multipart_queries.hold_uploads_of_bucket(*place), queries.delete_bucket(bucket.id),
+                        queries.history(*place),
+                    ]
+                )  # fmt: skip
                 if not result.rows:
                     raise no_such_bucket(ref)
                 if kept.rows:
                     raise _not_empty(bucket, "earlier versions of objects")
                 # A bucket that is made again under this name must not inherit them.
-                parts, *_ = tx.run(multipart_queries.end_uploads_of_bucket(bucket.org_id, bucket.name))
+                parts, *_ = tx.run(multipart_queries.end_uploads_of_bucket(*place))
                 tx.run([queries.audit("bucket.delete", caller.identity, caller.request_id, bucket=bucket.name)])
         except DatabaseFault as fault:
             if fault.sqlstate != "23503":

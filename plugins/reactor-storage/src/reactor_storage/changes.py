@@ -56,12 +56,13 @@ def write_row(
         BucketNotFound: it was removed meanwhile, or is another one of that name.
     """
     place = (bucket.org_id, bucket.name, key)
-    *_, found, locked, newest = tx.run(
-        [*first, queries.bucket_now(bucket.id), queries.lock(*place), history_queries.newest(*place)]
-    )
+    looking = [queries.bucket_now(bucket.id), queries.lock(*place), history_queries.newest(*place)]
+    # As the caller; only where it matters.
+    seeing = [queries.visible(*place)] if rule.compares else []
+    found, locked, newest, *seen = tx.run([*first, *looking, *seeing])[len(first) :]
     now = one_bucket(buckets_in(found), bucket.name)
     current = current_in(locked)
-    rule.check(bucket.name, key, current)
+    rule.check(bucket.name, key, current, hidden=bool(seen) and not seen[0].rows)
     owner_id = (again.owner_id if again else None) or caller.identity.user_id
     object_id = again.incarnation if again else str(uuid7())
     version_id = later_than(next(iter(texts_in(newest)), None))

@@ -64,19 +64,23 @@ class Listings:
 
 
 _ORDERS = {"name": "name", "id": "min(id::text)", "created_at": "min(created_at)", "updated_at": "min(updated_at)"}
+_NAME = "substr(key, length($3) + 1)"
 
 
 def _folder(bucket: Bucket, prefix: str, search: str, sort: SortBy, limit: int, offset: int) -> Statement:
     order = _ORDERS["updated_at" if sort.column == "last_accessed_at" else sort.column]
     direction = "desc" if sort.order == "desc" else "asc"
     pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    # Documents are made of what is shown only: below a folder may be millions.
     return Statement(
-        f"""select name, folder, case when not folder then (array_agg(document))[1] end from (
-            select split_part(substr(key, length($3) + 1), '/', 1) as name,
-              position('/' in substr(key, length($3) + 1)) > 0 as folder,
-              id, created_at, updated_at, {queries.OBJECT} as document
-            from storage.objects o where org_id = $1 and bucket = $2 and {queries.WITHIN} and key <> $3) listed
-          where name ilike $5 group by name, folder
-          order by {order} {direction} nulls last, name collate "C", folder limit $6 offset $7""",
+        f"""with entries as (
+            select name, folder, {order} as place from (
+              select split_part({_NAME}, '/', 1) as name, position('/' in {_NAME}) > 0 as folder, id, created_at, updated_at
+              from storage.objects where org_id = $1 and bucket = $2 and {queries.WITHIN} and key <> $3) found
+            where name ilike $5 group by name, folder
+            order by place {direction} nulls last, name collate "C", folder limit $6 offset $7)
+          select name, folder, case when not folder then {queries.OBJECT} end
+          from entries left join storage.objects o on not folder and o.org_id = $1 and o.bucket = $2 and o.key = $3 || name
+          order by place {direction} nulls last, name collate "C", folder""",
         (bucket.org_id, bucket.name, prefix, queries.after_all(prefix), pattern, str(limit), str(offset)),
     )

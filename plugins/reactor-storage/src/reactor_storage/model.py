@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ KEPT_HEADERS = "s3:headers"
 # What a header holds beyond ASCII is read and said byte for byte, as Latin-1 (RFC 9110 §5.5).
 _UNSAYABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _LONGEST_SAID = 1024
+_DEEPEST = 32
 
 
 class LifecycleRule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,7 +70,8 @@ class NewObject(msgspec.Struct, frozen=True):
     """What an upload says of the object it makes, beside its bytes.
 
     Type and caching are said in headers of every read. Raises InvalidStorageRequest for what none can carry: a form or a document
-    may hold a line break, which would begin another header, or make the object one that no server can answer.
+    may hold a line break, which would begin another header, or make the object one that no server can answer; and for metadata that
+    is nested too deeply to be read.
     """
 
     content_type: str | None = None
@@ -84,6 +86,19 @@ class NewObject(msgspec.Struct, frozen=True):
                 raise InvalidStorageRequest(f"the {what} is longer than {_LONGEST_SAID} characters")
             if _UNSAYABLE.search(text):
                 raise InvalidStorageRequest(f"the {what} holds a character that no header can carry")
+        # Who reads it decodes it anew, with less room for recursion than there was here.
+        level: list[object] = [self.metadata]
+        for _ in range(_DEEPEST):
+            level = [inner for one in level for inner in _inside(one)]
+            if not level:
+                return
+        raise InvalidStorageRequest(f"the metadata is nested more than {_DEEPEST} levels deep")
+
+
+def _inside(node: object) -> Iterable[object]:
+    if isinstance(node, Mapping):
+        return node.values()
+    return node if isinstance(node, list) else ()
 
 
 class OpenUpload(msgspec.Struct, frozen=True):

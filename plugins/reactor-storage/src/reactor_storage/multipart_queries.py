@@ -144,6 +144,15 @@ def hold_expired(upload_id: str) -> Statement:
     )
 
 
+def hold_uploads_of_bucket(org_id: str, bucket: str) -> Statement:
+    """Keep uploads to a bucket from being fed and completed until the transaction ends."""
+    return Statement(
+        "select from _reactor_storage.multipart_uploads where org_id = $1 and bucket = $2 order by id for update",
+        (org_id, bucket),
+        as_owner=True,
+    )
+
+
 def end_uploads_of_bucket(org_id: str, bucket: str) -> list[Statement]:
     """Remove all uploads to a bucket, of whatever kind, and their parts; returns the parts' locators."""
     return [

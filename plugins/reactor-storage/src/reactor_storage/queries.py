@@ -218,7 +218,7 @@ def delimited(org_id: str, bucket: str, prefix: str, delimiter: str, lowest: str
     """Return objects and common prefixes in order: rows (key or prefix, whether it is a prefix, object or null).
 
     Each step looks up the next key in the index, and jumps over all that share a common prefix, so that a folder of a
-    million objects costs one step.
+    million objects costs one step. The delimiter must not end with the last character of Unicode.
     """
     return Statement(
         f"""with recursive
@@ -229,14 +229,13 @@ def delimited(org_id: str, bucket: str, prefix: str, delimiter: str, lowest: str
           union all
           select next.key, {_common("next.key")}, walk.n + 1 from walk cross join lateral (
             select key from storage.objects where org_id = $1 and bucket = $2 and {WITHIN}
-              and case when walk.common is null then key > walk.key
-                  else key >= left(walk.common, -1) || chr(ascii(right($7, 1)) + 1) end
+              and key >= case when walk.common is null then walk.key || ' ' else left(walk.common, -1) || $8 end
             order by key limit 1) next
           where walk.n < $5)
         select coalesce(walk.common, walk.key), walk.common is not null, case when walk.common is null then {OBJECT} end
         from walk left join storage.objects o on walk.common is null and o.org_id = $1 and o.bucket = $2 and o.key = walk.key
         order by walk.n""",
-        (org_id, bucket, lowest, after_all(prefix), str(limit), prefix, delimiter),
+        (org_id, bucket, lowest, after_all(prefix), str(limit), prefix, delimiter, after_all(delimiter[-1])),
     )
 
 
@@ -266,7 +265,7 @@ def after_all(prefix: str) -> str | None:
 def content(org_id: str, bucket: str, key: str) -> Statement:
     """Return the object with where its bytes are."""
     return Statement(
-        f"""select {_CONTENT} from storage.objects o join _reactor_storage.versions v on v.id = o.version_id
+        f"""select {_CONTENT} from storage.objects o join _reactor_storage.versions v on v.id = o.version_id and v.org_id = o.org_id
           where o.org_id = $1 and o.bucket = $2 and o.key = $3""",
         (org_id, bucket, key),
         as_owner=True,

@@ -108,6 +108,8 @@ class Reader:
         if not 1 <= limit <= MAX_LISTED:
             raise InvalidStorageRequest(f"limit must be from 1 to {MAX_LISTED}, not {limit}")
         looked_for(prefix=prefix, delimiter=delimiter, cursor=cursor)
+        if delimiter.endswith("\U0010ffff"):
+            raise InvalidStorageRequest("delimiter ends with U+10FFFF, which is no character")
         bucket = self._buckets.find(caller, bucket_ref)
         caller.demand(bucket.name, "read")
         lowest = lowest_key(prefix, delimiter, cursor)

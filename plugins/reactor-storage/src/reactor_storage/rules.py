@@ -31,14 +31,24 @@ class Rule(msgspec.Struct, frozen=True):
     if_none_match: tuple[str, ...] | None = None
     unmodified_since: datetime | None = None
 
-    def check(self, bucket: str, key: str, current: Current | None) -> None:
-        """Raise ObjectExists or Unsatisfied unless what is there satisfies the rule."""
+    @property
+    def compares(self) -> bool:
+        """Tell whether it asks more than whether something is there."""
+        return (self.if_match, self.if_none_match, self.unmodified_since) != (None, None, None)
+
+    def check(self, bucket: str, key: str, current: Current | None, *, hidden: bool = False) -> None:
+        """Raise ObjectExists or Unsatisfied unless what is there satisfies the rule.
+
+        What is `hidden` from the caller is there, but compared as if it were not: the answer must not tell what it is.
+        """
         details = {"bucket": bucket, "key": key}
         if self.create_only and current is not None:
             message = f"there is an object under {key!r}"
             if self.conflict == "exists":
                 raise ObjectExists(message, details=details)
             raise Unsatisfied(message, details=details)
+        if hidden:
+            current = None
         tags = self.if_match
         if tags is not None and (current is None or not ("*" in tags or current.etag in tags)):
             raise Unsatisfied(f"If-Match does not hold for {key!r}", details=details)

@@ -26,6 +26,9 @@ from reactor_storage.remains import Remains
 from reactor_storage.rows import current_in, policies_speak, texts_in
 from reactor_storage.rules import ANY, Rule
 
+# Keys that one transaction removes.
+_AT_ONCE = 100
+
 
 class _Rehearsed(Exception):
     """Rolls a rehearsal back."""
@@ -222,14 +225,25 @@ class Writer:
         raise not_found(bucket.name, key)
 
     def delete_many(self, caller: Caller, bucket: Bucket, keys: Sequence[str], rule: Rule = ANY) -> list[Removed]:
-        """Remove objects by their exact keys in one transaction; return those that were there and could be."""
+        """Remove objects by their exact keys; return those that were there and could be.
+
+        In steps of their own: each key is a lock, and Postgres has room for some thousands of them, whoever takes them.
+        """
         caller.demand(bucket.name, "delete", "write")
+        removed = list[Removed]()
+        for at in range(0, len(keys), _AT_ONCE):
+            removed += self._delete_at_once(caller, bucket, keys[at : at + _AT_ONCE], rule)
+        return removed
+
+    def _delete_at_once(self, caller: Caller, bucket: Bucket, keys: Sequence[str], rule: Rule) -> list[Removed]:
         with policies_speak("remove objects"), self._db.begin(caller.acting) as tx:
             tx.run(queries.one_at_a_time(bucket.org_id, [(bucket.name, key) for key in keys]))
             if rule != ANY:
                 for key in keys:
-                    (locked,) = tx.run([queries.lock(bucket.org_id, bucket.name, key)])
-                    rule.check(bucket.name, key, current_in(locked))
+                    place = (bucket.org_id, bucket.name, key)
+                    locked, seen = tx.run([queries.lock(*place), queries.visible(*place)])
+                    # What is hidden is as if it were not there: else the answer would tell of it.
+                    rule.check(bucket.name, key, current_in(locked) if seen.rows else None)
             removed, left = remove(tx, caller, bucket, keys)
         self._remains.release(left)
         return removed

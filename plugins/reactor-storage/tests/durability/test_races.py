@@ -235,3 +235,31 @@ def test_a_bucket_that_is_removed_while_an_object_arrives(ann: Any, hold: Any, f
     error = storing.result().json()["error"]
     assert (error["status"], error["code"], error["message"]) == (404, "bucket_not_found", "there is no bucket 'docs'")
     assert files() == []
+
+
+def test_a_large_removal_holds_few_locks(ann: Any, hold: Any) -> None:
+    """Each key is a lock. A thousand in each of some transactions are more than Postgres has room for, for anybody."""
+    ann.bucket()
+    ann.put("docs/z")
+    with hold(ann.org_id, "docs/z") as held:
+        keys = {"prefixes": [str(n) for n in range(999)] + ["z"]}
+        removal = Later(lambda: ann.call("DELETE", "object/docs", body=keys))
+        somebody_waits(held)
+        granted = """select count(*) from pg_locks join pg_database d on d.oid = database
+          where locktype = 'advisory' and granted and pid <> pg_backend_pid() and datname = current_database()"""
+        [(locks,)] = held.execute(granted).fetchall()
+    assert [one["key"] for one in removal.result().json()] == ["z"]
+    assert locks <= 100
+
+
+def test_a_bucket_that_is_removed_while_an_upload_is_completed(ann: Any, hold: Any) -> None:
+    """Both hold the upload and the bucket; who takes them in another order ends in a deadlock."""
+    _, step, parts = multipart(ann)
+    with hold(ann.org_id, "docs/a") as held:
+        completing = Later(lambda: step("POST", "complete", body=parts))
+        somebody_waits(held)
+        removing = Later(lambda: ann.call("DELETE", "buckets/docs"))
+        sleepers(held, 2)
+    assert (completing.result().status_code, removing.result().status_code) == (200, 409), completing.result().text
+    assert removing.result().json()["error"]["message"] == "the bucket 'docs' still holds objects"
+    assert ann.get("docs/a").content == b"content"

@@ -221,3 +221,41 @@ def test_a_policy_that_fails_does_not_concern_a_public_bucket(ann, sql):
     assert ann.get("docs/a").content == b"for all"
     assert ann.get("private/a").status_code == 500
     assert code(ann.get("docs/b")) == (404, "object_not_found")
+
+
+def test_conditions_tell_nothing_of_what_policies_hide(ann, kernel):
+    """A content could be guessed by its ETag, and a time be found by halving."""
+    ann.bucket()
+    eve = ann.colleague("storage:*")
+    etag = ann.put("docs/a", b"yes")["etag"]
+    with kernel.database.begin() as tx:
+        tx.connection.exec_driver_sql(
+            "create policy r on storage.objects for select to reactor_authenticated using (owner_id = auth.user_id())"
+        )
+    other = etag.replace(etag[1:5], "0000")
+    past, future = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+    for method in ("DELETE", "PUT"):
+        for name, right, wrong in (
+            ("If_Match", etag, other),
+            ("If_None_Match", etag, other),
+            ("If_Unmodified_Since", future, past),
+        ):
+            answers = [eve.call(method, "object/docs/a", body=b"x", **{name: value}) for value in (right, wrong)]
+            assert code(answers[0]) == code(answers[1]), (method, name)
+            if method == "DELETE":
+                absent = eve.call("DELETE", "object/docs/absent", **{name: right})
+                assert code(absent) == code(answers[0]), name
+    assert code(eve.call("DELETE", "object/docs/a", If_None_Match="*")) == (404, "object_not_found")
+    assert ann.get("docs/a", If_Match=etag).content == b"yes"
+    assert ann.call("PUT", "object/docs/a", body=b"x", If_Match=other).status_code == 412
+    assert ann.call("PUT", "object/docs/a", body=b"new", If_Match=etag).status_code == 200
+
+
+def test_a_row_that_names_a_version_of_another_organisation_shows_nothing_of_it(ann, bob, sql):
+    """Functions of the project may write rows as the caller."""
+    for one in (ann, bob):
+        one.bucket()
+    theirs = ann.put("docs/a", b"of ann")["version_id"]
+    bob.put("docs/a", b"of bob")
+    sql("update storage.objects set version_id = $1 where org_id = $2", theirs, bob.org_id)
+    assert code(bob.get("docs/a")) == (404, "object_not_found")

@@ -59,6 +59,21 @@ def test_who_administers_a_bucket_empties_it(ann: Any, files: Any) -> None:
     assert files() == []
 
 
+def test_each_object_of_a_bucket_that_is_emptied_is_told_as_removed(
+    ann: Any, captured_events: Any, kernel: Any
+) -> None:
+    ann.bucket()
+    versions = {key: ann.put(f"docs/{key}")["version_id"] for key in ("a", "b", "keep")}
+    policy(kernel, "create policy d on storage.objects for delete to reactor_authenticated using (key <> 'keep')")
+    captured_events.__init__()
+    ann.call("POST", "bucket/docs/empty")
+    told = [(one.topic, one.payload.key, one.payload.version_id, one.payload.org_id) for one in captured_events.all()]
+    assert told == [("storage.object.removed", key, versions[key], ann.org_id) for key in ("a", "b")]
+    policy(kernel, "drop policy d on storage.objects")
+    ann.call("DELETE", "buckets/docs?cascade=true")
+    assert captured_events.all()[-1].payload.key == "keep"
+
+
 def test_what_policies_keep_from_being_removed_stays_with_its_versions(ann: Any, kernel: Any) -> None:
     ann.bucket(versioning=True)
     for key in ("a", "keep", "z"):

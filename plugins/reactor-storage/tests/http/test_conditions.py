@@ -101,6 +101,8 @@ WRITES = [
     ({"If-Match": "W/{etag}"}, 412),
     ({"If-None-Match": "*"}, 412),
     ({"If-None-Match": "{etag}"}, 412),
+    ({"If-None-Match": "W/{etag}"}, 412),
+    ({"If-None-Match": "{other}, {etag}"}, 412),
     ({"If-None-Match": "{other}"}, 200),
     ({"If-Unmodified-Since": "{before}"}, 412),
     ({"If-Unmodified-Since": "{after}"}, 200),

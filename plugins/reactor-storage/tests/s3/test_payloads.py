@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from email.header import decode_header, make_header
+from xml.etree import ElementTree
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -255,3 +257,37 @@ def test_limits_of_a_bucket(s3, ann, files):
     )  # fmt: skip
     assert s3.call("DELETE", place).status_code == 204
     assert files() == []
+
+
+def test_what_no_document_may_hold_is_replaced_in_answers(ann, signing):
+    ann.bucket()
+    s3 = signing(ann)
+    ann.put("docs/" + escaped("a\uffffb"))
+    listed = ElementTree.fromstring(s3.call("GET", "docs?prefix=a").content)
+    assert [one.text for one in listed.iter() if one.tag.endswith("}Key")] == ["a\ufffdb"]
+    listed = ElementTree.fromstring(s3.call("GET", "docs?prefix=%01").content)
+    assert [one.text for one in listed if one.tag.endswith("}Prefix")] == ["\ufffd"]
+    assert error(s3.call("GET", "docs/%01"))[:2] == (400, "InvalidArgument")
+
+
+def test_metadata_that_fits_in_no_answer_is_left_out_and_what_fits_in_no_line_is_encoded(s3, ann):
+    """A line break would be another header, or an answer that no engine sends."""
+    import json
+
+    def kept(metadata):
+        ann.put("docs/a", b"x", X_Metadata=base64.b64encode(json.dumps(metadata).encode()).decode())
+        found = s3.call("HEAD", "docs/a")
+        assert found.status_code == 200
+        said = {name: text for name, text in found.headers.items() if name.startswith("x-amz-meta-")}
+        return said, found.headers.get("x-amz-missing-meta")
+
+    said, missing = kept({"a": "b\r\nSet-Cookie: c=d", "e": "\u2028"})
+    assert missing is None
+    assert {name: str(make_header(decode_header(text))) for name, text in said.items()} == {
+        "x-amz-meta-a": "b\r\nSet-Cookie: c=d",
+        "x-amz-meta-e": "\u2028",
+    }
+    said, missing = kept({str(n): "x" for n in range(120)})
+    assert (len(said), missing) == (50, "70")
+    said, missing = kept({"long": "x" * 9000})
+    assert (said, missing) == ({}, "1")

@@ -274,3 +274,18 @@ def test_a_parameter_on_the_wrong_level_does_nothing_else(s3, kept, ann, signing
     for method, path in (("DELETE", "docs/a?lifecycle"), ("DELETE", "docs?versions"), ("GET", "docs/a?versions")):
         assert signed.call(method, path).status_code == 501
     assert s3.get_object(Bucket=kept, Key="a")["Body"].read() == b"1"
+
+
+def test_an_earlier_version_is_copied_onto_its_object(ann, signing):
+    """The way in which S3's clients make one current again."""
+    ann.bucket(versioning=True)
+    s3 = signing(ann)
+    first = s3.call("PUT", "docs/a", b"one", x_amz_meta_a="b").headers["x-amz-version-id"]
+    s3.call("PUT", "docs/a", b"two")
+    answer = s3.call("PUT", "docs/a", x_amz_copy_source=f"docs/a?versionId={first}")
+    assert answer.status_code == 200, answer.text
+    found = s3.call("GET", "docs/a")
+    assert (found.content, found.headers["x-amz-meta-a"]) == (b"one", "b")
+    assert found.headers["x-amz-version-id"] == answer.headers["x-amz-version-id"] != first
+    onto_itself = s3.call("PUT", "docs/a", x_amz_copy_source="docs/a")
+    assert (onto_itself.status_code, "<Code>InvalidRequest</Code>" in onto_itself.text) == (400, True)

@@ -68,7 +68,7 @@ def metadata_header(req: falcon.Request) -> dict[str, Any]:
     try:
         document = base64.b64decode(text, validate=True)
         metadata: dict[str, Any] = msgspec.json.decode(document, type=dict[str, Any])
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
         raise InvalidStorageRequest(f"X-Metadata is no JSON object in Base64: {error}") from error
     no_nul(document, "X-Metadata")
     return metadata

@@ -71,19 +71,19 @@ def writing_rule(header: Header) -> Rule:
     return Rule(
         create_only=known is not None and known.strip() == "*",
         conflict="precondition",
-        if_match=_tags(header("If-Match")),
-        if_none_match=None if known is None or known.strip() == "*" else _tags(known),
+        if_match=_tags(header("If-Match"), weak=False),
+        if_none_match=None if known is None or known.strip() == "*" else _tags(known, weak=True),
         unmodified_since=_date(header("If-Unmodified-Since")) if header("If-Match") is None else None,
     )
 
 
-def _tags(header: str | None) -> tuple[str, ...] | None:
-    """Return the strong tags of a list."""
+def _tags(header: str | None, *, weak: bool) -> tuple[str, ...] | None:
+    """Return the tags of a list; `weak` also those that say so, for the comparison of If-None-Match."""
     if header is None:
         return None
     if header.strip() == "*":
         return ("*",)
-    return tuple(tag for weak, tag in _TAG.findall(header) if not weak)
+    return tuple(tag for mark, tag in _TAG.findall(header) if weak or not mark)
 
 
 def _lists(header: str, etag: str, *, weak: bool) -> bool:
@@ -106,9 +106,9 @@ def _date(header: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _unsatisfiable(found: StoredObject) -> UnsatisfiableRange:

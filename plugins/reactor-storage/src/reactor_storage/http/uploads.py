@@ -71,12 +71,13 @@ def _form(
     taken: tuple[Bucket, Staged, str | None] | None = None
     try:
         for part in req.get_media():
-            if part.filename is None and part.name in _FIELDS:
-                fields[part.name] = _text(part)
+            name, own_kind = _said(part)
+            if name in _FIELDS:
+                fields[name] = _text(part)
                 continue
             if taken is not None:
                 raise InvalidStorageRequest("the form holds several files", hint="Send one file in a request.")
-            kind = fields.get("contentType") or part.content_type
+            kind = fields.get("contentType") or own_kind
             taken = (*writer.stage(caller, bucket, key, _pieces(part), kind), kind)
         if taken is None:
             raise InvalidStorageRequest("the form holds no file", hint="Send the bytes in a part named file.")
@@ -103,7 +104,7 @@ def _described(fields: dict[str, str], content_type: str | None) -> NewObject:
     if (text := fields.get("metadata") or fields.get("userMetadata")) is not None:
         try:
             metadata = msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidStorageRequest(f"the field metadata is no JSON object: {error}") from error
         no_nul(text.encode(), "the field metadata")
     cache = f"max-age={seconds}" if seconds is not None and seconds.isdigit() else seconds
@@ -119,6 +120,14 @@ def _coded(metadata: dict[str, Any], coding: str | None) -> dict[str, Any]:
         raise InvalidStorageRequest(f"{coding[:60]!r} is no content encoding", hint="Send one such as gzip.")
     kept = metadata.get(KEPT_HEADERS)
     return metadata | {KEPT_HEADERS: (kept if isinstance(kept, dict) else {}) | {"content-encoding": coding.strip()}}
+
+
+def _said(part: Any) -> tuple[str | None, str]:
+    """Return the name of a field, None for a file, and the type."""
+    try:
+        return part.name if part.filename is None else None, part.content_type
+    except UnicodeDecodeError as error:
+        raise InvalidStorageRequest("the headers of a part of the form are no text") from error
 
 
 def _pieces(part: Any) -> Iterator[bytes]:

@@ -6,8 +6,8 @@ which no `x-amz-meta-` header can name.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from email.header import Header
 from typing import TYPE_CHECKING, Any
 
 from reactor_storage.http.answers import say_type
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _META = "x-amz-meta-"
 _KEPT = ("content-disposition", "content-encoding", "content-language", "expires")
+# Of an object's metadata; S3 keeps 2 KB, and Python's clients read no answer of more than a hundred headers.
+_MOST = 50
+_LONGEST = 8 * 1024
 _TYPE = "response-content-type"
 OVERRIDES = {
     _TYPE: "Content-Type",
@@ -75,7 +78,7 @@ def say_object(resp: falcon.Response, found: StoredObject, query: Mapping[str, s
         for name, value in kept.items():
             if name in _KEPT and isinstance(value, str) and _sayable(value):
                 resp.set_header(name, value)
-    missing = 0
+    missing, said, length = 0, 0, 0
     for name, value in found.metadata.items():
         if name == KEPT:
             continue
@@ -83,7 +86,12 @@ def say_object(resp: falcon.Response, found: StoredObject, query: Mapping[str, s
         if text is None or not _is_token(name):
             missing += 1
             continue
-        resp.set_header(_META + name, text if _sayable(text) else Header(text, "utf-8", maxlinelen=10**6).encode())
+        text = text if _sayable(text) else f"=?utf-8?b?{base64.b64encode(text.encode()).decode()}?="
+        said, length = said + 1, length + len(name) + len(text)
+        if said > _MOST or length > _LONGEST:
+            missing += 1
+            continue
+        resp.set_header(_META + name, text)
     if missing:
         resp.set_header("x-amz-missing-meta", str(missing))
     for name, header in OVERRIDES.items():

@@ -85,7 +85,9 @@ class ObjectOperations:
         new = described(asked)
         bucket = self._buckets.find(asked.caller, asked.bucket_name)
         if directive == "COPY":
-            if (source.bucket, source.key) == (bucket.name, asked.key_name):
+            # One that names a version makes it current again.
+            named = "?versionId=" in (asked.headers("x-amz-copy-source") or "")
+            if (source.bucket, source.key) == (bucket.name, asked.key_name) and not named:
                 raise S3Error("InvalidRequest", "a copy of an object onto itself must replace its metadata")
             new = msgspec.structs.replace(
                 new, content_type=source.content_type, cache_control=source.cache_control, metadata=source.metadata

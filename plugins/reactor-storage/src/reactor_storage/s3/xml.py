@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from xml.etree import ElementTree
@@ -11,6 +12,10 @@ from reactor_storage.s3.faults import S3Error
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+# What no document of XML 1.0 may hold, not even as a reference: what a client sent, and keys, can.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_REPLACEMENT = "\ufffd"
 
 # A list stands for an element that is there several times; None for one that is not there.
 Node = str | int | bool | datetime | None | Mapping[str, "Node"] | Iterable["Node"]
@@ -66,5 +71,5 @@ def _element(name: str, value: Node) -> str:
     if isinstance(value, datetime):
         return f"<{name}>{instant(value)}</{name}>"
     if isinstance(value, (str, int)):
-        return f"<{name}>{escape(str(value))}</{name}>"
+        return f"<{name}>{escape(_FORBIDDEN.sub(_REPLACEMENT, str(value)))}</{name}>"
     return "".join(_element(name, one) for one in value)
