@@ -160,6 +160,23 @@ def test_a_disk_that_is_read_only(disk: Any, member: Any) -> None:
     assert ann.get("docs/a").content == b"new"
 
 
+def test_doctor_sees_contents_that_nothing_can_be_put_to(boot: Any, root: Path) -> None:
+    kernel = boot()
+    blobs = root / "files" / "blobs"
+
+    def seen() -> Any:
+        return kernel.doctor().capabilities(["storage"])["storage"]["details"]["storage: backend"]
+
+    well = {"status": "ok", "message": "fs: a content was written, read and removed"}
+    assert seen() == well
+    blobs.rmdir()
+    blobs.write_bytes(b"no directory")
+    assert seen() == {"status": "fail", "message": "fs: a content cannot be kept: Not a directory"}
+    blobs.unlink()
+    assert seen() == well
+    assert list(blobs.iterdir()) == []
+
+
 def test_a_directory_that_is_removed_while_the_server_runs(member: Any, tmp_path: Path) -> None:
     place = tmp_path / "contents"
     ann = member(place)
@@ -187,6 +204,6 @@ def test_an_s3_client_is_told(disk: Any, member: Any) -> None:
     S3SigV4Auth(Credentials(key["access_key_id"], key["secret_access_key"]), "s3", "local").add_auth(request)
     answer = ann.client.put(request.url, content=content, headers=dict(request.headers.items()))
     assert answer.status_code == 507, answer.text
-    assert "<Code>InternalError</Code>" in answer.text
+    assert "<Code>XMinioStorageFull</Code>" in answer.text
     assert "the storage has no space left for this; nothing was changed" in answer.text
     assert left_on(place) == []

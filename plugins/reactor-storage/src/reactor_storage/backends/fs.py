@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 
 from reactor_kernel.api import uuid7
@@ -33,6 +34,7 @@ from reactor_storage.backends.contract import (
 # Of what is read; each costs its reader a turn through the server, and its thread the memory.
 _PIECE = 1024 * 1024
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+_CHECK = "check-"
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -126,17 +128,23 @@ class FileSystemBackend:
 
     def _abandoned(self, before: datetime) -> Iterator[Path]:
         limit = before.timestamp()
-        return (path for path in self._staging.glob("*") if _older(path, limit))
+        left = chain(self._staging.glob("*"), self._blobs.glob(f"{_CHECK}*"))
+        return (path for path in left if _older(path, limit))
 
     def check(self) -> None:
-        """Write, read and remove a file."""
+        """Write a file, move it to the contents, read it there and remove it."""
         content = uuid7().bytes
         staged = self.stage([content], limit=len(content))
+        place = self._blobs / f"{_CHECK}{uuid7()}"
         try:
+            with _failing("a content cannot be kept"):
+                self._make(self._blobs)
+                os.replace(staged.place, place)
             with _failing("a content cannot be read"):
-                found = Path(staged.place).read_bytes()
+                found = place.read_bytes()
         finally:
             self.discard(staged)
+            self._unlink(place)
         if found != content:
             raise BackendFailed("what is read is not what was written")
 

@@ -58,6 +58,7 @@ _NAMES: dict[str, tuple[str, int | None]] = {
     "request_timeout": ("RequestTimeout", 400),
     "rate_limited": ("SlowDown", 503),
     "unavailable": ("ServiceUnavailable", None),
+    "storage_full": ("XMinioStorageFull", None),
 }
 
 
