@@ -105,3 +105,20 @@ def test_bucket_files_are_applied_at_a_start_in_the_organisation_that_is_named(
     broken = start_server()
     assert broken.process.wait(60) == 1
     assert "storage/avatars.toml:1: " in broken.text()
+
+
+def test_an_api_key_makes_no_credential_that_would_outlive_it(start_server: Callable[..., Any], person: Any) -> None:
+    server = start_server().wait()
+    with httpx.Client(base_url=f"{server.url}", timeout=30) as client:
+        _, headers = person(client, "ann")
+        org = client.get("/auth/v1/orgs", headers=headers).json()[0]["id"]
+        made = client.post("/auth/v1/api-keys", json={"name": "ci", "org_id": org}, headers=headers)
+        assert made.status_code == 201, made.text
+        key = {"X-Reactor-Api-Key": made.json()["key"]}
+        assert client.get("/storage/v1/buckets", headers=key).status_code == 200
+        refused = client.post("/storage/v1/s3-credentials", json={"name": "for ever"}, headers=key)
+        assert (refused.status_code, refused.json()["error"]["message"]) == (
+            403,
+            "only a signed-in user makes S3 credentials",
+        )
+        assert client.post("/storage/v1/s3-credentials", json={"name": "mine"}, headers=headers).status_code == 201

@@ -87,8 +87,14 @@ class S3Credentials:
         Raises:
             InvalidStorageRequest: a scope is no permission of storage, or the key would be expired already.
             PermissionDenied: a scope is more than the caller holds.
+            Forbidden: the caller is no signed-in user. What a key or an application's token makes would outlive it.
         """
         org_id, user_id = _owner(caller)
+        if caller.identity.kind is not IdentityKind.USER:
+            raise Forbidden(
+                "only a signed-in user makes S3 credentials",
+                hint="An API key's owner signs in and makes one of the same scopes.",
+            )
         if not name.strip() or len(name) > 200 or not name.isprintable():
             raise InvalidStorageRequest("name must be 1 to 200 printable characters")
         if expires_at is not None and expires_at <= self._clock.now():
@@ -197,7 +203,7 @@ def _owner(caller: Caller) -> tuple[str, str]:
     """Return the organisation and the user. Raises Forbidden for who is no user."""
     org_id = caller.org_id
     if caller.identity.user_id is None:
-        raise Forbidden("only users have S3 credentials", hint="Sign in as a user, or use an API key of one.")
+        raise Forbidden("only users have S3 credentials", hint="Sign in as a user.")
     return org_id, caller.identity.user_id
 
 
