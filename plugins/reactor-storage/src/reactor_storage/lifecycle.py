@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MAX_RULES = 100
 MAX_DAYS = 36500
 _LONGEST_ID = 255
-_BATCH = 500
+# Of objects that one transaction removes: each key is a lock, and Postgres has room for some thousands of them.
+_BATCH = 100
 _REQUEST = "storage-lifecycle"
 
 
