@@ -21,7 +21,7 @@ CONFORMANCE = "reactor-plugin-conformance"
 TEST_TOOLS = ["pytest", "hypothesis", "httpx", "pytest-timeout", "pytest-xdist", "aiosmtpd", "schemathesis"]
 # Clients made by others that a plugin must serve unchanged, and what checks the types generated for one of them.
 CLIENTS = {
-    "reactor-data": ["postgrest", "mypy"],
+    "reactor-data": ["postgrest", "mypy", "granian"],
     # moto's server, with what it needs for S3 alone, is the S3 of the backend s3.
     "reactor-storage": ["storage3", "boto3", "awscrt", "awscli", "granian", "moto[s3]", "flask", "flask-cors"],
 }
