@@ -19,5 +19,13 @@ def serving(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.close()
+
+        def end() -> None:
+            server.close()
+            # The loop goes on for as long as a client keeps its connection.
+            for channel in list(server.active_channels.values()):
+                channel.handle_close()
+
+        server.trigger.pull_trigger(end)
         thread.join(10)
+        assert not thread.is_alive()
