@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reactor_kernel.config.model import AdminConfig, OpsConfig
-from reactor_kernel.contributions import Access, MethodRule, Mount
+from reactor_kernel.contributions import Access, Fallback, MethodRule, Mount
 
 
 class Who:
@@ -156,3 +156,32 @@ def test_a_method_may_deviate_from_its_mount(serve: Callable[..., Any]) -> None:
         ("GET", "/shop/v1/x", Access.PUBLIC, "shop"),
         ("PUT", "/shop/v1/x", Access.USER, "shop"),
     ]
+
+
+def test_a_method_of_webdav_is_checked_as_any_other(serve: Callable[..., Any], admin_header: dict[str, str]) -> None:
+    """Falcon routes COPY, MOVE and their like too."""
+
+    class Shelf(Who):
+        def on_copy(self, req: Any, resp: Any) -> None:
+            resp.media = {"copied": True}
+
+    client = serve(
+        Mount("/shop/v1/shelf", Shelf(), access=Access.ADMIN),
+        Mount("/shop/v1/mine", Shelf(), access=Access.PUBLIC, methods={"COPY": MethodRule(access=Access.USER)}),
+    ).client
+    assert refusal(client.request("COPY", "/shop/v1/shelf")) == (401, "unauthorized", "the admin token is required")
+    assert client.request("COPY", "/shop/v1/shelf", headers=admin_header).json() == {"copied": True}
+    assert refusal(client.request("COPY", "/shop/v1/mine")) == (401, "unauthorized", "A credential is required.")
+    assert client.get("/shop/v1/mine").status_code == 200
+
+
+def test_a_fallback_answers_with_its_responders_only(serve: Callable[..., Any]) -> None:
+    class Site(Who):
+        def on_renewal(self, *told: Any) -> None:
+            raise AssertionError("a stranger called what is no responder")
+
+    client = serve(fallback=[("shop", Fallback(Site()))]).client
+    assert client.get("/about").status_code == 200
+    odd = client.request("RENEWAL", "/about")
+    assert refusal(odd) == (405, "method_not_allowed", "/about does not answer RENEWAL")
+    assert odd.headers["Allow"] == "GET, PUT"

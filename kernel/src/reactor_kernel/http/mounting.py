@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from falcon.constants import HTTP_METHODS
+from falcon.constants import COMBINED_METHODS
 
 from reactor_kernel.contributions import Access, ErrorDialect, Mount
 from reactor_kernel.errors import Fault
@@ -59,9 +59,10 @@ def documented_path(path: str) -> str:
 
 def methods_of(mount: Mount) -> list[str]:
     """The HTTP methods a mount's resource answers."""
+    # All that Falcon routes, COPY and MOVE of WebDAV among them: a method without a rule would be answered unchecked.
     suffix = f"_{mount.suffix}" if mount.suffix else ""
     return [
-        method for method in HTTP_METHODS if callable(getattr(mount.resource, f"on_{method.lower()}{suffix}", None))
+        method for method in COMBINED_METHODS if callable(getattr(mount.resource, f"on_{method.lower()}{suffix}", None))
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import falcon
+from falcon.constants import COMBINED_METHODS
 
 from reactor_kernel.http.access import AccessCheck
 from reactor_kernel.http.context import Context
@@ -86,8 +87,9 @@ class UnmatchedRequests:
         context.owner = self._owner
         self._check.admit(req, context, self._rule)
         resource = self._fallback.resource
-        responder = getattr(resource, f"on_{req.method.lower()}", None)
-        if responder is None:
-            answers = [name[3:].upper() for name in dir(resource) if name.startswith("on_")]
-            raise falcon.HTTPMethodNotAllowed(answers)
-        responder(req, resp)
+        # Only methods that there are: any other word would call whatever else the resource has by such a name.
+        responders = {method: getattr(resource, f"on_{method.lower()}", None) for method in COMBINED_METHODS}
+        answers = {method: responder for method, responder in responders.items() if callable(responder)}
+        if req.method not in answers:
+            raise falcon.HTTPMethodNotAllowed(list(answers))
+        answers[req.method](req, resp)
