@@ -171,6 +171,18 @@ def test_many_small_headers_are_a_bomb_too(start, engine):
             "the request is not well-formed HTTP: Invalid chunk size",
         ),
         (
+            b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            "the request is not well-formed HTTP: the address or Content-Length is invalid",
+        ),
+        (
+            b"GET http://[x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+            "the request is not well-formed HTTP: the address or Content-Length is invalid",
+        ),
+        (
+            b"POST /upload HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "the request is not well-formed HTTP: Transfer-Encoding belongs to HTTP/1.1",
+        ),
+        (
             b"GET / HTTP/1.1\r\n Authorization: Bearer hunter2\r\n\r\n",
             "the request is not well-formed HTTP: Malformed header line",
         ),
@@ -202,6 +214,7 @@ def test_waitress_bounds_an_endless_chunk_size_line(start):
         b"GARBAGE\r\n\r\n",
         b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
         b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5000 + b"5\r\n\r\nhello",
     ],
 )
 def test_granian_refuses_malformed_requests(start, sent):

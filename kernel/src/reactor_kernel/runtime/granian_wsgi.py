@@ -27,6 +27,7 @@ _SPOOL_IN_MEMORY = 524288
 _DISCARD_BYTES = 16 * 1024 * 1024
 _DISCARD_SECS = 5.0
 _GATE_WAIT_SECS = 0.25
+_LENGTH_DIGITS = 20
 
 
 class UploadsSaturated(Unavailable):
@@ -201,7 +202,8 @@ class Adapter:
         limit = self.limit_for(environ["REQUEST_METHOD"], refusal.read_path(environ["PATH_INFO"]))
         if chunked:
             return None, self._spool(environ, source, limit)
-        if not str(length).isdigit():
+        # Python reads no number of more than 4300 digits, leading zeros included.
+        if not str(length).isdigit() or len(str(length)) > _LENGTH_DIGITS:
             return None, refusal.malformed("Content-Length is invalid")
         if int(str(length)) > limit:
             return None, refusal.payload_too_large(limit)

@@ -71,7 +71,14 @@ class LimitedParser(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the head, then learn the route's body limit from it."""
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            # A length of more than 4300 digits, or an address that is no URL: waitress would drop the connection.
+            raise ParsingError("the address or Content-Length is invalid") from None
+        if "TRANSFER_ENCODING" in self.headers:
+            # Waitress reads it in HTTP/1.1 only; in any other version the body would be taken for the next request.
+            raise ParsingError("Transfer-Encoding belongs to HTTP/1.1")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
         if self.body_rcv is None:
