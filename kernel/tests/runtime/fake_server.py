@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import json
 import logging
@@ -167,6 +168,20 @@ class Target:
         say(f"stopped {os.getpid()}")
 
 
+def lack_processes(after: int, times: int) -> None:
+    """Let the system refuse `times` forks after the first `after`."""
+    fork, asked = os.fork, 0
+
+    def scarce() -> int:
+        nonlocal asked
+        asked += 1
+        if after < asked <= after + times:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    os.fork = scarce
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--engine", default="waitress")
@@ -178,6 +193,8 @@ def main() -> int:
     parser.add_argument("--leaders", default="")
     parser.add_argument("--early", choices=["dropped", "seen"])
     args = parser.parse_args()
+    if args.fail == "fork":
+        lack_processes(after=args.workers, times=2)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         target = Target(args)

@@ -164,6 +164,18 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(start, engine):
     assert server.wait() == 0
 
 
+def test_a_worker_that_cannot_be_forked_now_is_forked_later_while_the_others_serve(start):
+    server = start("--workers", 2, "--fail", "fork").until_up()
+    first = eventually(lambda: len(server.worker_pids()) == 2 and server.worker_pids())
+    os.kill(first[0], signal.SIGKILL)
+    eventually(lambda: "cannot be forked: Resource temporarily unavailable; tried again in 1.0 s" in server.log)
+    assert server.get("/health").json["pid"] == first[1]
+    second = eventually(lambda: len(server.worker_pids()) == 2 and server.worker_pids())
+    assert first[1] in second
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets")
 def test_connections_are_spread_over_the_workers(start, engine):
     server = start("--engine", engine, "--workers", 2).until_up()

@@ -101,12 +101,23 @@ class Master:
                 self._fork(worker)
 
     def _fork(self, worker: _Worker) -> None:
-        control_reader, control_writer = os.pipe()
+        try:
+            control_reader, control_writer = os.pipe()
+        except OSError as error:
+            self._put_off(worker, error)
+            return
         # A signal between fork and the child's own handlers would be written into the master's pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+            os.close(control_reader)
+            os.close(control_writer)
+            self._put_off(worker, error)
+            return
         if pid == 0:
             os.close(control_reader)
             self._become_worker(worker, control_writer)
@@ -120,6 +131,15 @@ class Master:
         worker.pid, worker.control = pid, control_reader
         worker.started, worker.ready = time.monotonic(), False
         LOG.info("worker %d started with pid %d", worker.index, pid)
+
+    def _put_off(self, worker: _Worker, error: OSError) -> None:
+        """Fork later where the system cannot now: giving up would end the workers that serve."""
+        if not self._ever_ready and not any(other.pid for other in self.workers):
+            raise error
+        worker.failures += 1
+        delay = _delay(worker.failures + 1)
+        worker.restart_at = time.monotonic() + delay
+        LOG.error("worker %d cannot be forked: %s; tried again in %.1f s", worker.index, error.strerror, delay)
 
     def _become_worker(self, own: _Worker, control: int) -> NoReturn:
         """Serve as a worker; never returns into the master's frames."""
@@ -255,7 +275,7 @@ class Master:
             self._begin_drain(f"worker {worker.index} could not start")
             return
         worker.failures = 1 if worker.ready and lived >= _STABLE_SECS else worker.failures + 1
-        delay = 0.0 if worker.failures == 1 else min(_FIRST_DELAY * 2 ** (worker.failures - 2), _LONGEST_DELAY)
+        delay = _delay(worker.failures)
         worker.ready = False
         if worker.failures >= _CRASH_LOOP and not any(other.ready for other in self.workers):
             LOG.error(
@@ -288,6 +308,10 @@ def _shared(listener: socket.socket) -> socket.socket | None:
     except OSError as error:
         LOG.warning("the workers share one socket, because SO_REUSEPORT is refused: %s", error)
         return None
+
+
+def _delay(failures: int) -> float:
+    return 0.0 if failures == 1 else float(min(_FIRST_DELAY * 2 ** min(failures - 2, 32), _LONGEST_DELAY))
 
 
 def _ended(pid: int) -> int | None:
