@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -87,6 +88,25 @@ def test_a_service_runs_until_the_drain():
     assert seen == ["running", "ended"]
     status = supervisor.status()[0]
     assert (status.plugin, status.name, status.state, status.restarts) == ("demo", "clock", ServiceState.STOPPED, 0)
+
+
+def test_a_service_that_asks_the_process_to_end_is_restarted_too():
+    runs = []
+
+    def run(stop):
+        runs.append(1)
+        if len(runs) == 1:
+            sys.exit(3)
+        stop.wait()
+
+    supervisor = supervise(BackgroundService("clock", run))
+    supervisor.start()
+    eventually(lambda: len(runs) == 2)
+    status = supervisor.status()[0]
+    assert (status.state, status.restarts) == (ServiceState.RUNNING, 1)
+    assert status.last_error == "RuntimeError: it asked the process to end: SystemExit(3)"
+    supervisor.drain(5)
+    assert supervisor.status()[0].state is ServiceState.STOPPED
 
 
 def test_a_failing_service_is_restarted_logged_and_counted(caplog):

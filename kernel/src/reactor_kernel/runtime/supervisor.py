@@ -251,6 +251,9 @@ class _Runner:
                 failed = RuntimeError("it returned before it was told to stop")
         except Exception as error:  # noqa: BLE001 - foreign code; logged
             failed = error
+        except SystemExit as error:
+            # Libraries with a command line raise it, and a thread would end by it without a word.
+            failed = None if stop.is_set() else RuntimeError(f"it asked the process to end: SystemExit({error.code!r})")
         finally:
             run_over.set()
             if watch is not None:
