@@ -66,6 +66,15 @@ def test_every_answer_carries_it_errors_included(serve: Callable[..., Any]) -> N
     assert answer.headers["Vary"] == "Origin"
 
 
+def test_what_no_script_asked_for_is_kept_apart_by_caches(serve: Callable[..., Any]) -> None:
+    served = serve(*MOUNTS, server=server(allow_origins=(APP,)))
+    answer = served.client.get("/shop/v1/x")
+    assert (cors_of(answer), answer.headers.get_list("Vary")) == ({}, ["Origin"])
+    assert "Vary" not in served.client.get("/_admin/version").headers
+    assert "Vary" not in serve(*MOUNTS, server=server(allow_origins=("*",))).client.get("/shop/v1/x").headers
+    assert "Vary" not in serve(*MOUNTS).client.get("/shop/v1/x").headers
+
+
 def test_any_origin_may_be_allowed(serve: Callable[..., Any]) -> None:
     served = serve(*MOUNTS, server=server(allow_origins=("*",)))
     for origin in (APP, "https://else.example", "null"):

@@ -24,9 +24,12 @@ class Cors:
 
     def headers(self, path: str, origin: str | None, exposed: Sequence[str] = ()) -> list[tuple[str, str]]:
         """Return the headers of an ordinary answer; `exposed` are those that its route lets scripts read."""
-        if origin is None or not self.enabled or self._excluded(path):
+        if not self.enabled or self._excluded(path):
             return []
         vary = [("Vary", "Origin")]
+        if origin is None:
+            # A cache would hand what nobody's script asked for to scripts, which may not read it.
+            return [] if self._any else vary
         if not self._any and origin not in self._origins:
             return vary
         allowed = [("Access-Control-Allow-Origin", "*" if self._any else origin)]
