@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import falcon
@@ -12,7 +13,15 @@ import pytest
 
 from reactor_kernel.config.model import ServerConfig
 from reactor_kernel.contributions import Access, ErrorFacts, ErrorMembers, MethodRule, Mount
-from reactor_kernel.errors import Conflict, DatabaseFault, InternalError, Kind, ReactorError, ValidationError
+from reactor_kernel.errors import (
+    Conflict,
+    DatabaseFault,
+    InternalError,
+    Kind,
+    ReactorError,
+    Unavailable,
+    ValidationError,
+)
 from reactor_kernel.http.statuses import STATUS
 
 
@@ -305,3 +314,59 @@ def test_a_dialect_speaks_for_the_platforms_own_errors_of_its_route(serve: Calla
     assert call("GET", "/shop/v1/x").json()["code"] == "23505"
     assert "other_code" not in call("GET", "/shop/v1/x").json()["error"]
     assert "code" not in call("GET", "/shop/v1/z").json()
+
+
+class Begun:
+    """Says all there is to say of contents, and then cannot send them."""
+
+    def __init__(self, fails: Callable[[], None], cache: str) -> None:
+        self.closed = 0
+        self._fails = fails
+        self._cache = cache
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"contents"
+
+    def on_get(self, req: Any, resp: Any) -> None:
+        resp.content_type, resp.content_length = "image/png", 8
+        resp.set_header("Cache-Control", self._cache)
+        for name in ("Content-Encoding", "Content-Range", "Content-Disposition", "ETag", "Last-Modified", "Expires"):
+            resp.set_header(name, "gzip")
+        resp.set_header("Accept-Ranges", "bytes")
+        resp.set_header("X-Own", "stays")
+        resp.stream = self
+        self._fails()
+
+
+def _full() -> None:
+    raise Unavailable("too many open streams", headers={"Retry-After": "1"})
+
+
+def _unsupported() -> None:
+    raise falcon.HTTPNotImplemented
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "code"),
+    [
+        (_full, 503, "unavailable"),
+        (_unsupported, 501, "not_implemented"),
+        (lambda: 1 / 0, 500, "internal_error"),
+        (lambda: time.sleep(0.3), 408, "request_timeout"),
+    ],
+)
+@pytest.mark.parametrize(("cache", "kept"), [("public, max-age=31536000, immutable", None), ("no-store", "no-store")])
+def test_an_error_carries_nothing_that_was_said_of_contents(
+    serve: Callable[..., Any], fails: Any, status: int, code: str, cache: str, kept: str | None
+) -> None:
+    begun = Begun(fails, cache)
+    answer = serve(Mount("/shop/v1/begun", begun, access=Access.PUBLIC, timeout=0.1)).client.get("/shop/v1/begun")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    said = {*answer.headers} - {"connection", "date", "server", "x-request-id", "retry-after"}
+    assert said - {"cache-control"} == {"content-type", "content-length", "x-own"}
+    assert answer.headers.get("Cache-Control") == kept
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert begun.closed == 1

@@ -19,7 +19,7 @@ from reactor_kernel.errors import Forbidden, PermissionDenied, Unauthenticated, 
 from reactor_kernel.http.address import parse
 from reactor_kernel.http.body import too_large
 from reactor_kernel.http.context import Context
-from reactor_kernel.http.errors import CONTENT_TYPE, standard_body
+from reactor_kernel.http.errors import answer_instead, standard_body
 from reactor_kernel.http.mounting import Route, Rule
 
 _BEARER = {"WWW-Authenticate": "Bearer"}
@@ -158,10 +158,7 @@ class AccessCheck:
         deadline = cast(Context, req.context).deadline
         if deadline is None or not succeeded or req.method not in ("GET", "HEAD") or time.monotonic() <= deadline:
             return
-        resp.status = 408
-        resp.content_type = CONTENT_TYPE
-        resp.text = resp.media = resp.stream = None
-        resp.data = standard_body(408, req.context.request_id)
+        answer_instead(resp, 408, standard_body(408, req.context.request_id))
 
     def admit(self, req: falcon.Request, context: Context, rule: Rule) -> None:
         """Raise unless the rule admits the caller."""

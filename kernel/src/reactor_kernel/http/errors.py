@@ -44,6 +44,34 @@ CODES: Mapping[int, tuple[str, str]] = {
 }
 
 
+# What a resource said of contents that are not sent: a cache would keep the error for them, a client unpack it.
+_OF_CONTENTS = (
+    "Content-Encoding",
+    "Content-Range",
+    "Content-Disposition",
+    "ETag",
+    "Last-Modified",
+    "Expires",
+    "Accept-Ranges",
+)
+
+
+def answer_instead(resp: Any, status: int, body: bytes) -> None:
+    """Answer with an error envelope in place of whatever a resource had begun to answer."""
+    resp.status = status
+    resp.content_type = CONTENT_TYPE
+    resp.text = resp.media = None
+    close = getattr(resp.stream, "close", None)
+    resp.stream = None
+    if close is not None:
+        close()
+    resp.data = body
+    for name in _OF_CONTENTS:
+        resp.delete_header(name)
+    if "no-store" not in (resp.get_header("Cache-Control") or "no-store"):
+        resp.delete_header("Cache-Control")
+
+
 def envelope(
     *,
     code: str,
@@ -131,7 +159,7 @@ class ErrorHandlers:
         status, body = body_of(error, context.request_id, self._dialect(req))
         if status >= 500:
             self._log.error("%s", error, exc_info=error)
-        self._answer(resp, status, body)
+        answer_instead(resp, status, body)
         for name, value in error.headers.items():
             resp.set_header(name, value)
         if status == 401 and "WWW-Authenticate" not in error.headers:
@@ -152,7 +180,7 @@ class ErrorHandlers:
         elif status in (400, 415):
             message = error.description
         dialect = self._dialect(req)
-        self._answer(resp, status, standard_body(status, req.context.request_id, message, code, dialect))
+        answer_instead(resp, status, standard_body(status, req.context.request_id, message, code, dialect))
         headers: Any = error.headers or ()
         for name, value in headers.items() if isinstance(headers, dict) else headers:
             resp.set_header(name, value)
@@ -162,18 +190,10 @@ class ErrorHandlers:
         where = req.uri_template or "an unrouted path"
         self._log.error("unhandled %s in %s %s", type(error).__name__, req.method, where, exc_info=error)
         dialect = self._dialect(req)
-        self._answer(resp, 500, standard_body(500, req.context.request_id, dialect=dialect))
+        answer_instead(resp, 500, standard_body(500, req.context.request_id, dialect=dialect))
 
     def _dialect(self, req: Any) -> ErrorDialect | None:
         route = req.context.route
         if route is not None:
             return route.dialect  # type: ignore[no-any-return]
         return next((found for prefix, found in self._dialects.items() if req.path.startswith(prefix)), None)
-
-    def _answer(self, resp: Any, status: int, body: bytes) -> None:
-        resp.status = status
-        resp.content_type = CONTENT_TYPE
-        resp.text = None
-        resp.stream = None
-        resp.media = None
-        resp.data = body
