@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import pytest
 from botocore.awsrequest import AWSRequest
 
-from ..conftest import Member
+from reactor_storage.plugin import StoragePlugin
+
+from ..conftest import SECRET, Member, TrustingAuth
 from .conftest import BASE, Signed, error, refused, sha256
 
 WRONG = "the signature calculated here is not the one sent; check the secret access key and how the request is signed"
@@ -261,3 +264,25 @@ def test_a_chosen_type_does_not_let_an_object_act_as_a_page(ann, s3, client):
     ann.bucket("open", public=True)
     ann.put("open/a", b"<script>", Content_Type="text/plain")
     assert refused(client.get(f"{BASE}/open/a?response-content-type=text/html")) == (400, "InvalidRequest")
+
+
+def test_large_contents_wait_for_a_place_among_the_streams(kernel_factory, root):
+    """A refusal for lack of a place says nothing of the contents, which caches and clients would believe."""
+    config = {"storage": {"signing_secret": SECRET, "fs_base_path": "files"}, "server": {"max_streams": 1}}
+    kernel = kernel_factory(TrustingAuth, StoragePlugin, config=config, root=root)
+    transport = httpx.WSGITransport(app=kernel.app, raise_app_exceptions=True, remote_addr="127.0.0.1")
+    with httpx.Client(transport=transport, base_url="http://reactor.test") as client:
+        member = Member(client)
+        member.bucket()
+        content = bytes(17 * 1024 * 1024)
+        member.put("docs/film", content, Cache_Control="public, max-age=31536000")
+        s3 = Signed(client, member.s3_key())
+        of_contents = {"etag", "last-modified", "cache-control", "accept-ranges", "content-encoding"}
+        with client.stream("GET", f"{member.prefix}/object/docs/film", headers=member.headers) as first:
+            assert (first.status_code, of_contents & {*first.headers}) == (200, of_contents - {"content-encoding"})
+            plain, of_s3 = member.get("docs/film"), s3.call("GET", "docs/film")
+        assert (plain.status_code, plain.json()["error"]["message"]) == (503, "too many open streams")
+        assert error(of_s3) == (503, "ServiceUnavailable", "too many open streams")
+        for answer in (plain, of_s3):
+            assert (of_contents & {*answer.headers}, answer.headers["Retry-After"]) == (set(), "1")
+        assert s3.call("GET", "docs/film").content == content

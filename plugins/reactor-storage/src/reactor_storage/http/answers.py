@@ -61,6 +61,9 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
     start, length = part or (0, found.size)
     whole, pieces = None, None
     if req.method == "GET" and not not_modified:
+        if length > _HELD:
+            context: RequestContext = req.context
+            context.claim_stream()
         # What cannot be read is refused before anything is said of it.
         pieces = reader.open(caller, found, start, length)
         whole = b"".join(pieces) if length <= _AT_ONCE else None
@@ -87,9 +90,6 @@ def _answer(req: falcon.Request, resp: falcon.Response, reader: Reader, caller: 
     if whole is not None:
         resp.data = whole
         return
-    if length > _HELD:
-        context: RequestContext = req.context
-        context.claim_stream()
     resp.stream = pieces
     resp.content_length = length
 
