@@ -210,3 +210,15 @@ def test_head_is_answered_where_get_is(serve: Callable[..., Any], path: str) -> 
     served = serve(Mount("/shop/v1/x", Get(), access=Access.PUBLIC))
     answer = served.client.head(path)
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_head_of_a_stream_has_no_body(serve: Callable[..., Any]) -> None:
+    class Stream:
+        def on_get(self, req: Any, resp: Any) -> None:
+            resp.stream = iter([b"one", b"two"])
+
+    served = serve(Mount("/shop/v1/x", Stream(), access=Access.PUBLIC))
+    answer = served.raw(b"HEAD /shop/v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, body = answer.split(b"\r\n\r\n", 1)
+    assert (head.splitlines()[0], body) == (b"HTTP/1.1 200 OK", b"")
+    assert served.client.get("/shop/v1/x").content == b"onetwo"

@@ -151,6 +151,9 @@ class DrainingTask(WSGITask):  # type: ignore[misc]
         if self.channel.server.draining:
             self.set_close_on_finish()
         header: bytes = super().build_response_header()
+        if self.request.command == "HEAD":
+            # The last chunk is body too, and there is none (RFC 9112 §6.3).
+            self.chunked_response = False
         if b"\r\nX-Amz-Meta-" in header:
             header = _USER_METADATA.sub(lambda found: found.group().lower(), header)
         return header
