@@ -161,6 +161,29 @@ def test_a_connection_lost_in_the_middle_is_unavailable_and_not_reused(database:
     assert rows(database) == []
 
 
+@pytest.mark.parametrize("then", ["commit", "raise", "raw", "swallow"])
+def test_a_connection_that_sqlalchemy_used_and_lost_makes_room_in_the_pool(dsn: str, then: str) -> None:
+    database = PostgresDatabase(dsn, pool_max=1, acquire_timeout_secs=2)
+    try:
+        wanted = LookupError if then == "raise" else DatabaseUnavailable
+        with pytest.raises(wanted), database.begin() as tx:
+            backend = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with psycopg.connect(dsn, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
+            if then == "raise":
+                raise LookupError
+            if then == "raw":
+                tx.run([Statement("SELECT 1")])
+            if then == "swallow":
+                with pytest.raises(DatabaseUnavailable):
+                    tx.execute(text("SELECT 1"))
+        with database.begin() as tx:
+            assert tx.execute(text("SELECT 1")).scalar_one() == 1
+        assert (database.stats().size, database.stats().idle) == (1, 1)
+    finally:
+        database.dispose()
+
+
 @pytest.mark.usefixtures("table")
 def test_a_deferred_constraint_fails_the_commit(database: PostgresDatabase) -> None:
     database.run(None, [Statement("CREATE TABLE u (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")])

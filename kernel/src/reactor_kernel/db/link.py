@@ -98,8 +98,8 @@ class Link:
         reused: dict[int, str] = {}
         fresh: dict[str, bytes] = {}
         prepared = self._prepared
-        pg.enter_pipeline_mode()
         try:
+            pg.enter_pipeline_mode()
             # In a transaction that failed the server would refuse it, and what follows.
             for name in self._dropped if pg.transaction_status == _IDLE else ():
                 pg.send_query_params(b"DEALLOCATE " + name, None)
