@@ -18,7 +18,7 @@ import pytest
 from reactor_kernel.contracts import Statement
 from reactor_kernel.contributions import BackgroundService, Delivery, EventType, Subscription
 from reactor_kernel.db.database import PostgresDatabase
-from reactor_kernel.errors import NotFound
+from reactor_kernel.errors import DatabaseFault, NotFound
 from reactor_kernel.events.bus import EventBus
 from reactor_kernel.events.outbox import Outbox
 from reactor_kernel.events.relay import RelayPolicy
@@ -354,3 +354,44 @@ def test_a_newer_version_of_an_event_waits_for_a_node_that_knows_it(
     assert Outbox(database).dead()[0].error == (
         "InternalError: event shop.order.placed has version 2; this node knows up to 1"
     )
+
+
+class NoAnswer(Exception):
+    def __str__(self) -> str:
+        raise AttributeError("response")
+
+
+@pytest.mark.parametrize("problem", [SystemExit(3), NoAnswer(), ValueError("half of \ud800")])
+def test_a_handler_that_fails_in_an_odd_way_is_tried_again(
+    node: Callable[..., Node], database: PostgresDatabase, problem: BaseException
+) -> None:
+    seen: list[int] = []
+
+    def odd_at_first(event: Ordered) -> None:
+        seen.append(event.number)
+        if len(seen) == 1:
+            raise problem
+
+    made = node(RelayPolicy(lease_secs=600, first_delay_secs=0.05, poll_secs=0.2), mail=odd_at_first)
+    made.place(1)
+    until(lambda: seen == [1, 1])
+    made.place(2)
+    until(lambda: seen == [1, 1, 2])
+    until(lambda: Outbox(database).backlog() == {"pending": 0, "dead": 0})
+
+
+def test_a_relay_that_starts_again_leaves_no_thread_behind(database: PostgresDatabase) -> None:
+    def keepers() -> int:
+        return sum(thread.name == "reactor-outbox-leases" for thread in threading.enumerate())
+
+    subscription = Subscription("shop.order.placed", lambda _: None, Delivery.DURABLE, "mail")
+    bus = EventBus([("shop", EventType("shop.order.placed", Ordered))], [("shop", subscription)], RealClock(), LOG)
+    database.run(None, [Statement("ALTER TABLE _reactor_kernel.outbox_deliveries RENAME TO elsewhere")])
+    service = bus.relay(database, FAST)
+    stop = threading.Event()
+    for _ in range(3):
+        with pytest.raises(DatabaseFault) as caught:
+            service.start(stop)
+        assert str(caught.value) == '42P01: relation "_reactor_kernel.outbox_deliveries" does not exist'
+    assert not stop.is_set()
+    until(lambda: keepers() == 0)
