@@ -283,6 +283,35 @@ def test_notifications_arrive_only_for_commits_and_again_after_a_reconnection(
     assert "reactor-listener" not in [thread.name for thread in threading.enumerate()]
 
 
+def test_nothing_is_missed_on_one_channel_while_others_are_added(database: PostgresDatabase, dsn: str) -> None:
+    heard: list[str | None] = []
+    added: list[str | None] = []
+    database.on_notify("steady", heard.append)
+    database.start_listener()
+    until(lambda: heard == [None])
+    with psycopg.connect(dsn, autocommit=True) as other:
+        for number in range(400):
+            database.on_notify(f"added_{number}", added.append)
+            other.execute(f"NOTIFY steady, '{number}'")
+        until(lambda: added == [None] * 400)
+        until(lambda: heard[-1] == "399")
+    assert heard == [None, *map(str, range(400))]
+
+
+def test_a_server_that_refuses_to_notify_is_asked_less_and_less_often(
+    database: PostgresDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.on_notify("", print)  # as a standby refuses any channel
+
+    def complaints() -> list[str]:
+        return [record.getMessage().partition(": ")[0] for record in caplog.records]
+
+    database.start_listener()
+    until(lambda: len(complaints()) == 3)
+    database.stop_listener()
+    assert complaints() == [f"notifications are interrupted, next try in {pause} s" for pause in ("0.1", "0.2", "0.4")]
+
+
 def test_a_pool_disposed_before_a_fork_serves_parent_and_child(database: PostgresDatabase) -> None:
     before = database.run(None, [Statement("SELECT pg_backend_pid()")])[0].rows
     database.dispose()

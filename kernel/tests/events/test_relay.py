@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from reactor_kernel.contracts import Statement
@@ -322,6 +323,30 @@ def test_draining_finishes_what_is_in_hand_and_gives_the_rest_back(
     assert states(database) == {"done": 1, "pending": 2}
     query = "SELECT attempts, lease FROM _reactor_kernel.outbox_deliveries WHERE state = 'pending'"
     assert database.run(None, [Statement(query)])[0].rows == [(b"0", None), (b"0", None)]
+
+
+def test_what_is_claimed_while_the_drain_begins_is_given_back(
+    node: Callable[..., Node], database: PostgresDatabase, dsn: str
+) -> None:
+    begun: list[int] = []
+    here = node(sub=lambda event: begun.append(event.number))
+    with psycopg.connect(dsn, autocommit=True) as other, psycopg.connect(dsn) as blocking:
+        blocking.execute("LOCK TABLE _reactor_kernel.outbox_deliveries IN SHARE MODE")
+        blocking.execute(
+            "WITH event AS (INSERT INTO _reactor_kernel.outbox_events (id, topic, version, payload)"
+            " SELECT gen_random_uuid(), 'shop.order.placed', 1, json_build_object('number', n) FROM generate_series(1, 3) n"
+            " RETURNING id) INSERT INTO _reactor_kernel.outbox_deliveries (event_id, subscription) SELECT id, 'sub' FROM event"
+        )
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = '_reactor_kernel.outbox_deliveries'::regclass AND NOT granted"
+        until(lambda: (other.execute(waiting).fetchone() or (0,))[0] == 1)
+        assert here.service.drain is not None
+        here.service.drain(10)
+        blocking.commit()
+    here.end()
+    assert begun == []
+    assert states(database) == {"pending": 3}
+    query = "SELECT DISTINCT attempts, lease FROM _reactor_kernel.outbox_deliveries"
+    assert database.run(None, [Statement(query)])[0].rows == [(b"0", None)]
 
 
 def test_the_sweep_removes_what_was_delivered_and_keeps_the_dead(database: PostgresDatabase) -> None:

@@ -166,13 +166,16 @@ class Relay:
             due = self._outbox.next_due(idle)
             return self._policy.poll_secs if due is None else min(self._policy.poll_secs, max(due, 0.01))
         with self._changed:
-            for claim in claims:
+            late = claims if self._draining else []
+            for claim in claims if not late else ():
                 lane = self._lanes[claim.subscription]
                 lane.queue.append(claim)
                 if lane.thread is None:
                     name = f"reactor-outbox-{claim.subscription}"
                     lane.thread = threading.Thread(target=self._serve, args=(lane,), name=name, daemon=True)
                     lane.thread.start()
+        for claim in late:  # the drain began while they were claimed
+            self._safely("giving a delivery back", partial(self._outbox.give_back, claim))
         return 0.0  # the other lanes may have something that is due soon
 
     def _serve(self, lane: _Lane) -> None:
