@@ -65,6 +65,29 @@ def test_a_transaction_has_the_level_it_asks_for_and_the_next_one_its_own(
     assert database.run(ANONYMOUS, [shown])[0].rows == [(b"read committed",)]
 
 
+def test_a_transaction_has_its_level_while_statements_prepared_long_ago_are_forgotten(
+    database: PostgresDatabase,
+) -> None:
+    shown = Statement("SELECT current_setting('transaction_isolation')")
+    kept = Statement("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'reactor%'")
+    many = iter(range(10_000))
+
+    def crowd_out() -> None:
+        database.run(None, [Statement(f"SELECT {next(many)}") for _ in range(300)])
+
+    crowd_out()
+    assert database.run(None, [shown], isolation="serializable")[0].rows == [(b"serializable",)]
+    crowd_out()
+    with database.begin(isolation="repeatable read") as tx:
+        assert tx.run([shown])[0].rows == [(b"repeatable read",)]
+    [result] = database.run(None, [kept])
+    assert int(result.rows[0][0] or 0) <= 257
+    crowd_out()
+    database.run(None, [Statement("DEALLOCATE ALL", prepare=False)])
+    assert database.run(None, [shown], isolation="serializable")[0].rows == [(b"serializable",)]
+    assert (database.stats().size, database.stats().idle) == (1, 1)
+
+
 def test_an_identity_may_run_as_a_role_of_its_own(database: PostgresDatabase) -> None:
     shown = [Statement("SELECT current_user::text, auth.jwt()->>'role'")]
     other = replace(ANONYMOUS, role_name="reactor_authenticated")

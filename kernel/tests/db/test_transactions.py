@@ -161,6 +161,29 @@ def test_a_connection_lost_in_the_middle_is_unavailable_and_not_reused(database:
     assert rows(database) == []
 
 
+@pytest.mark.parametrize("then", ["commit", "raise", "raw", "swallow"])
+def test_a_connection_that_sqlalchemy_used_and_lost_makes_room_in_the_pool(dsn: str, then: str) -> None:
+    database = PostgresDatabase(dsn, pool_max=1, acquire_timeout_secs=2)
+    try:
+        wanted = LookupError if then == "raise" else DatabaseUnavailable
+        with pytest.raises(wanted), database.begin() as tx:
+            backend = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with psycopg.connect(dsn, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
+            if then == "raise":
+                raise LookupError
+            if then == "raw":
+                tx.run([Statement("SELECT 1")])
+            if then == "swallow":
+                with pytest.raises(DatabaseUnavailable):
+                    tx.execute(text("SELECT 1"))
+        with database.begin() as tx:
+            assert tx.execute(text("SELECT 1")).scalar_one() == 1
+        assert (database.stats().size, database.stats().idle) == (1, 1)
+    finally:
+        database.dispose()
+
+
 @pytest.mark.usefixtures("table")
 def test_a_deferred_constraint_fails_the_commit(database: PostgresDatabase) -> None:
     database.run(None, [Statement("CREATE TABLE u (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")])
@@ -258,6 +281,35 @@ def test_notifications_arrive_only_for_commits_and_again_after_a_reconnection(
     until(lambda: late == [None, None, "two"])
     database.stop_listener()
     assert "reactor-listener" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_nothing_is_missed_on_one_channel_while_others_are_added(database: PostgresDatabase, dsn: str) -> None:
+    heard: list[str | None] = []
+    added: list[str | None] = []
+    database.on_notify("steady", heard.append)
+    database.start_listener()
+    until(lambda: heard == [None])
+    with psycopg.connect(dsn, autocommit=True) as other:
+        for number in range(400):
+            database.on_notify(f"added_{number}", added.append)
+            other.execute(f"NOTIFY steady, '{number}'")
+        until(lambda: added == [None] * 400)
+        until(lambda: heard[-1] == "399")
+    assert heard == [None, *map(str, range(400))]
+
+
+def test_a_server_that_refuses_to_notify_is_asked_less_and_less_often(
+    database: PostgresDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.on_notify("", print)  # as a standby refuses any channel
+
+    def complaints() -> list[str]:
+        return [record.getMessage().partition(": ")[0] for record in caplog.records]
+
+    database.start_listener()
+    until(lambda: len(complaints()) == 3)
+    database.stop_listener()
+    assert complaints() == [f"notifications are interrupted, next try in {pause} s" for pause in ("0.1", "0.2", "0.4")]
 
 
 def test_a_pool_disposed_before_a_fork_serves_parent_and_child(database: PostgresDatabase) -> None:

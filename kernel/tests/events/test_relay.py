@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from reactor_kernel.contracts import Statement
 from reactor_kernel.contributions import BackgroundService, Delivery, EventType, Subscription
 from reactor_kernel.db.database import PostgresDatabase
-from reactor_kernel.errors import NotFound
+from reactor_kernel.errors import DatabaseFault, NotFound
 from reactor_kernel.events.bus import EventBus
 from reactor_kernel.events.outbox import Outbox
 from reactor_kernel.events.relay import RelayPolicy
@@ -324,6 +325,30 @@ def test_draining_finishes_what_is_in_hand_and_gives_the_rest_back(
     assert database.run(None, [Statement(query)])[0].rows == [(b"0", None), (b"0", None)]
 
 
+def test_what_is_claimed_while_the_drain_begins_is_given_back(
+    node: Callable[..., Node], database: PostgresDatabase, dsn: str
+) -> None:
+    begun: list[int] = []
+    here = node(sub=lambda event: begun.append(event.number))
+    with psycopg.connect(dsn, autocommit=True) as other, psycopg.connect(dsn) as blocking:
+        blocking.execute("LOCK TABLE _reactor_kernel.outbox_deliveries IN SHARE MODE")
+        blocking.execute(
+            "WITH event AS (INSERT INTO _reactor_kernel.outbox_events (id, topic, version, payload)"
+            " SELECT gen_random_uuid(), 'shop.order.placed', 1, json_build_object('number', n) FROM generate_series(1, 3) n"
+            " RETURNING id) INSERT INTO _reactor_kernel.outbox_deliveries (event_id, subscription) SELECT id, 'sub' FROM event"
+        )
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = '_reactor_kernel.outbox_deliveries'::regclass AND NOT granted"
+        until(lambda: (other.execute(waiting).fetchone() or (0,))[0] == 1)
+        assert here.service.drain is not None
+        here.service.drain(10)
+        blocking.commit()
+    here.end()
+    assert begun == []
+    assert states(database) == {"pending": 3}
+    query = "SELECT DISTINCT attempts, lease FROM _reactor_kernel.outbox_deliveries"
+    assert database.run(None, [Statement(query)])[0].rows == [(b"0", None)]
+
+
 def test_the_sweep_removes_what_was_delivered_and_keeps_the_dead(database: PostgresDatabase) -> None:
     publish(database, 1, 2, 3)
     database.run(
@@ -354,3 +379,44 @@ def test_a_newer_version_of_an_event_waits_for_a_node_that_knows_it(
     assert Outbox(database).dead()[0].error == (
         "InternalError: event shop.order.placed has version 2; this node knows up to 1"
     )
+
+
+class NoAnswer(Exception):
+    def __str__(self) -> str:
+        raise AttributeError("response")
+
+
+@pytest.mark.parametrize("problem", [SystemExit(3), NoAnswer(), ValueError("half of \ud800")])
+def test_a_handler_that_fails_in_an_odd_way_is_tried_again(
+    node: Callable[..., Node], database: PostgresDatabase, problem: BaseException
+) -> None:
+    seen: list[int] = []
+
+    def odd_at_first(event: Ordered) -> None:
+        seen.append(event.number)
+        if len(seen) == 1:
+            raise problem
+
+    made = node(RelayPolicy(lease_secs=600, first_delay_secs=0.05, poll_secs=0.2), mail=odd_at_first)
+    made.place(1)
+    until(lambda: seen == [1, 1])
+    made.place(2)
+    until(lambda: seen == [1, 1, 2])
+    until(lambda: Outbox(database).backlog() == {"pending": 0, "dead": 0})
+
+
+def test_a_relay_that_starts_again_leaves_no_thread_behind(database: PostgresDatabase) -> None:
+    def keepers() -> int:
+        return sum(thread.name == "reactor-outbox-leases" for thread in threading.enumerate())
+
+    subscription = Subscription("shop.order.placed", lambda _: None, Delivery.DURABLE, "mail")
+    bus = EventBus([("shop", EventType("shop.order.placed", Ordered))], [("shop", subscription)], RealClock(), LOG)
+    database.run(None, [Statement("ALTER TABLE _reactor_kernel.outbox_deliveries RENAME TO elsewhere")])
+    service = bus.relay(database, FAST)
+    stop = threading.Event()
+    for _ in range(3):
+        with pytest.raises(DatabaseFault) as caught:
+            service.start(stop)
+        assert str(caught.value) == '42P01: relation "_reactor_kernel.outbox_deliveries" does not exist'
+    assert not stop.is_set()
+    until(lambda: keepers() == 0)

@@ -94,20 +94,22 @@ class Link:
         """
         pg = self._pg
         self.stale_plan = False
-        expected: list[tuple[str | None, bytes | None]] = []  # (text, name): prepare; (None, name): drop; (None, None)
+        expected: list[tuple[str, bytes] | None] = []  # what is prepared; None where a statement is run
         reused: dict[int, str] = {}
         fresh: dict[str, bytes] = {}
         prepared = self._prepared
-        pg.enter_pipeline_mode()
         try:
+            pg.enter_pipeline_mode()
             # In a transaction that failed the server would refuse it, and what follows.
-            for name in self._dropped if pg.transaction_status == _IDLE else ():
+            dropping = list(self._dropped) if pg.transaction_status == _IDLE else []
+            for name in dropping:
                 pg.send_query_params(b"DEALLOCATE " + name, None)
-                expected.append((None, name))
+            if dropping:
+                pg.pipeline_sync()  # a transaction apart: it would take the snapshot before an isolation level is set
             for sql, params, prepare in commands:
                 if not prepare:
                     pg.send_query_params(sql.encode(), params)
-                    expected.append((None, None))
+                    expected.append(None)
                     continue
                 if (known := prepared.get(sql)) is not None:
                     prepared.move_to_end(sql)
@@ -118,23 +120,23 @@ class Link:
                     pg.send_prepare(known, sql.encode())
                     expected.append((sql, known))
                 pg.send_query_prepared(known, params)
-                expected.append((None, None))
+                expected.append(None)
             pg.pipeline_sync()
+            if dropping:
+                self._dropped_are(dropping, self._receive(None))
             results = self._receive(abandoned)
         except psycopg.OperationalError as problem:
             raise ConnectionGone(str(problem), untouched=False) from problem
         answers: list[pq.abc.PGresult] = []
         for index, result in enumerate(results):
             # One more than expected: the server said farewell between the last statement and the commit.
-            sql_prepared, name_of = expected[index] if index < len(expected) else (None, None)
+            made = expected[index] if index < len(expected) else None
             if result.status not in (_TUPLES_OK, _COMMAND_OK, _EMPTY):
-                self._fail(index, result, reused.get(index), dropping=name_of in self._dropped)
-            if name_of is None:
+                self._fail(index, result, reused.get(index))
+            if made is None:
                 answers.append(result)
-            elif sql_prepared is None:
-                self._dropped.remove(name_of)
             else:
-                self._remember(sql_prepared, name_of)
+                self._remember(*made)
         if len(results) != len(expected):
             raise ConnectionGone("the server stopped answering in the middle of a pipeline", untouched=False)
         pg.exit_pipeline_mode()
@@ -191,7 +193,21 @@ class Link:
             # The statement goes on to its own end, which is where it would be without a cancellation.
             _log.warning("a statement that nobody waits for could not be cancelled: %s", problem)
 
-    def _fail(self, index: int, result: pq.abc.PGresult, reused: str | None, *, dropping: bool) -> NoReturn:
+    def _dropped_are(self, names: Sequence[bytes], results: Sequence[pq.abc.PGresult]) -> None:
+        for name, result in zip(names, results, strict=False):
+            if result.status == _COMMAND_OK:
+                self._dropped.remove(name)
+                continue
+            fault = fault_of(result)
+            if self._pg.status == _BAD or says_gone(fault.sqlstate):
+                raise ConnectionGone(fault.primary, untouched=fault.sqlstate.startswith("57P"))
+            if fault.sqlstate == "26000":  # something between us and the server forgot them all
+                self._dropped.clear()
+            return  # it was refused, and the rest of them with it
+        if len(results) != len(names):
+            raise ConnectionGone("the server stopped answering in the middle of a pipeline", untouched=False)
+
+    def _fail(self, index: int, result: pq.abc.PGresult, reused: str | None) -> NoReturn:
         if result.status in _COPIES:
             self._pg.finish()
             raise refused("0A000", "COPY cannot run here")
@@ -200,7 +216,7 @@ class Link:
             # The server ends a session between two messages: had anything of the pipeline run, its result came first.
             raise ConnectionGone(fault.primary, untouched=index == 0 and fault.sqlstate.startswith("57P"))
         self._pg.exit_pipeline_mode()
-        if fault.sqlstate == "26000" and (reused or dropping):  # something between us and the server forgot them all
+        if fault.sqlstate == "26000" and reused:  # something between us and the server forgot them all
             self.stale_plan = True
             self._prepared.clear()
             self._dropped.clear()

@@ -67,8 +67,12 @@ class Listener:
             while not stop.is_set():
                 try:
                     with psycopg.Connection.connect(self._conninfo, autocommit=True) as connection:
+                        # Also what comes while LISTEN is answered, which psycopg reads itself.
+                        connection.add_notify_handler(lambda note: self._hear(note.channel, note.payload))
+                        heard: set[str] = set()
+                        self._subscribe(connection, heard)
                         pause = 0.1
-                        self._listen(connection, stop, wake)
+                        self._listen(connection, heard, stop, wake)
                 except psycopg.Error as problem:
                     if stop.is_set():
                         return
@@ -82,9 +86,7 @@ class Listener:
             os.close(wake)
             os.close(wake_end)
 
-    def _listen(self, connection: psycopg.Connection[Any], stop: threading.Event, wake: int) -> None:
-        heard: set[str] = set()
-        self._subscribe(connection, heard)
+    def _listen(self, connection: psycopg.Connection[Any], heard: set[str], stop: threading.Event, wake: int) -> None:
         for handlers in list(self._handlers.values()):
             for handler in list(handlers):
                 self._call(handler, None)
@@ -101,9 +103,11 @@ class Listener:
             if connection.fileno() in ready:
                 pgconn.consume_input()
             while (note := pgconn.notifies()) is not None:
-                channel = note.relname.decode()
-                for handler in list(self._handlers.get(channel, ())):
-                    self._call(handler, note.extra.decode("utf-8", "replace"))
+                self._hear(note.relname.decode(), note.extra.decode("utf-8", "replace"))
+
+    def _hear(self, channel: str, payload: str) -> None:
+        for handler in list(self._handlers.get(channel, ())):
+            self._call(handler, payload)
 
     def _subscribe(self, connection: psycopg.Connection[Any], heard: set[str]) -> list[Handler]:
         with self._lock:

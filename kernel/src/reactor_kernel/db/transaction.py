@@ -117,12 +117,14 @@ class PostgresTx:
                 self._roll_back()
         finally:
             link, self._link = self._standing(), None
-            if self._connection is not None:
-                self._connection.close()
-            if isinstance(problem, DatabaseFault) and problem.sqlstate in _STALE_PLANS:
-                self._pool.discard(link)  # psycopg prepares what SQLAlchemy runs and would meet the stale plan again
-            else:
-                self._pool.release(link)
+            try:
+                self._leave_alchemy(link)
+            finally:
+                if isinstance(problem, DatabaseFault) and problem.sqlstate in _STALE_PLANS:
+                    # psycopg prepares what SQLAlchemy runs and would meet the stale plan again.
+                    self._pool.discard(link)
+                else:
+                    self._pool.release(link)
         if isinstance(problem, psycopg.Error):
             raise translated(problem) from problem
         for action in actions:
@@ -158,6 +160,14 @@ class PostgresTx:
             except (ConnectionGone, DatabaseFault) as failed:
                 # The link is closed instead of given back, which rolls back as well; the first error matters more.
                 _log.debug("rollback: %s", failed)
+
+    def _leave_alchemy(self, link: Link) -> None:
+        if self._connection is None:
+            return
+        if not link.healthy:
+            # SQLAlchemy would roll back what it took for its own transaction, and fail where the connection is gone.
+            self._connection.invalidate()
+        self._connection.close()
 
     def _standing(self) -> Link:
         if self._link is None:

@@ -148,7 +148,7 @@ class Outbox:
 
     def failed(self, claim: Claim, error: str, *, most: int, delay_secs: float) -> None:
         """Record a failure: tried again after the delay, or dead after the last attempt."""
-        shown = error.replace("\0", "")[:2000]
+        shown = error.replace("\0", "")[:2000].encode("utf-8", "replace")
         self._run(_FAILED, claim.event, claim.subscription, self.lease, str(most), _seconds(delay_secs), shown)
 
     def give_back(self, claim: Claim) -> None:

@@ -114,8 +114,17 @@ class Relay:
         """Deliver until told to stop; then take nothing more and let go of what was not begun."""
         with self._changed:
             self._draining = False
-        keeper = threading.Thread(target=self._keep_leases, args=(stop,), name="reactor-outbox-leases", daemon=True)
+        over = threading.Event()
+        keeper = threading.Thread(target=self._keep_leases, args=(over,), name="reactor-outbox-leases", daemon=True)
         keeper.start()
+        try:
+            self._look(stop)
+        finally:
+            over.set()  # after a failure too: the next run brings its own
+        self.drain(0)
+        keeper.join(5)
+
+    def _look(self, stop: StopSignal) -> None:
         swept = time.monotonic()
         pause = 0.0
         while not stop.is_set():
@@ -132,8 +141,6 @@ class Relay:
             if time.monotonic() - swept > 600:
                 swept = time.monotonic()
                 self._safely("sweeping the outbox", lambda: self._outbox.sweep(self._policy.keep_secs))
-        self.drain(0)
-        keeper.join(5)
 
     def _await(self, stop: StopSignal, pause: float) -> None:
         # The stop signal cannot be waited for together with the wake-up; a quarter of a second bounds the end.
@@ -159,13 +166,16 @@ class Relay:
             due = self._outbox.next_due(idle)
             return self._policy.poll_secs if due is None else min(self._policy.poll_secs, max(due, 0.01))
         with self._changed:
-            for claim in claims:
+            late = claims if self._draining else []
+            for claim in claims if not late else ():
                 lane = self._lanes[claim.subscription]
                 lane.queue.append(claim)
                 if lane.thread is None:
                     name = f"reactor-outbox-{claim.subscription}"
                     lane.thread = threading.Thread(target=self._serve, args=(lane,), name=name, daemon=True)
                     lane.thread.start()
+        for claim in late:  # the drain began while they were claimed
+            self._safely("giving a delivery back", partial(self._outbox.give_back, claim))
         return 0.0  # the other lanes may have something that is due soon
 
     def _serve(self, lane: _Lane) -> None:
@@ -185,7 +195,7 @@ class Relay:
     def _deliver(self, claim: Claim) -> None:
         try:
             self._handlers.handle(claim.subscription, claim.topic, claim.version, claim.payload)
-        except Exception as problem:  # noqa: BLE001 - any failure of a handler means: deliver again
+        except BaseException as problem:  # noqa: BLE001 - any failure means: deliver again; SystemExit would end the lane for ever
             self._handlers.count_failure(claim.topic, claim.subscription)
             last = claim.attempt >= self._policy.max_attempts
             outcome = "given up" if last else "will be tried again"
@@ -193,7 +203,7 @@ class Relay:
                 "durable subscription %s failed on %s (attempt %d of %d), %s",
                 *(claim.subscription, claim.topic, claim.attempt, self._policy.max_attempts, outcome),
             )
-            reason = f"{type(problem).__name__}: {problem}"
+            reason = _told(problem)
             delay = self._policy.delay(claim.attempt)
             self._safely(
                 "recording a failed delivery",
@@ -203,10 +213,10 @@ class Relay:
             # Should this fail, the lease ends and the event is delivered once more: at least once is the promise.
             self._safely("recording a delivery", lambda: self._outbox.done(claim))
 
-    def _keep_leases(self, stop: StopSignal) -> None:
+    def _keep_leases(self, over: threading.Event) -> None:
         interval = self._policy.lease_secs / 3
         while True:
-            stopping = stop.wait(interval)
+            stopping = over.wait(interval)
             with self._changed:
                 held = [claim for lane in self._lanes.values() for claim in lane.held()]
             if held:
@@ -224,3 +234,11 @@ class Relay:
             action()
         except ReactorError as problem:
             self._log.warning("%s failed: %s", what, problem)
+
+
+def _told(problem: BaseException) -> str:
+    try:
+        said = str(problem)
+    except Exception:  # noqa: BLE001 - foreign code; the failure it stands for must be recorded whatever it does
+        said = "it cannot tell why"
+    return f"{type(problem).__name__}: {said}"
