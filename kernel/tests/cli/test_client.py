@@ -134,6 +134,24 @@ def test_a_refusal_that_is_no_envelope_is_named_by_its_status(
     }
 
 
+@pytest.mark.parametrize("arguments", [("vault", "set", "a", "b"), ("vault", "unset", "a", "--yes"), ("logs", "-f")])
+def test_a_redirect_is_no_success_and_is_not_followed(
+    reactor: Tool, scripted: Scripted, arguments: tuple[str, ...]
+) -> None:
+    scripted.answer(308, b"", Location="https://shop.example/elsewhere")
+    done = reactor(*arguments, "--endpoint", scripted.url)
+    assert (done.code, done.error) == (
+        2,
+        {
+            "code": "URL_ERROR",
+            "message": f"{scripted.url} answered 308 instead of doing it and points to https://shop.example/elsewhere",
+            "hint": "name the server by the URL at which it answers itself",
+            "details": {"server_code": "HTTP_308", "status": 308},
+        },
+    )
+    assert len(scripted.requests) == 1
+
+
 def test_an_answer_that_is_not_json_is_the_servers_fault(reactor: Tool, scripted: Scripted) -> None:
     scripted.answer(200, b"<html>")
     done = reactor(*LIST, "--endpoint", scripted.url)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -43,6 +46,13 @@ def database(dsn: str) -> Iterator[PostgresDatabase]:
     )
     yield made
     made.dispose()
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
 
 
 def seen(database: PostgresDatabase) -> list[object]:
@@ -134,6 +144,36 @@ def test_a_restore_waits_for_nobody_forever(
     assert "canceling statement due to lock timeout" in caught.value.message
     assert caught.value.message.startswith("the backup was not restored, the database is as it was: ")
     assert seen(database) == before
+
+
+@pytest.mark.faults
+def test_a_restore_that_is_killed_restores_all_or_nothing(database: PostgresDatabase, tmp_path: Path) -> None:
+    file = tmp_path / "shop.reactor"
+    backup(database.dsn, file)
+    backed_up = seen(database)
+    database.run(None, [Statement("DELETE FROM notes WHERE id > 10")])
+    script = (
+        "import sys, pathlib; from reactor_kernel.embedded.backup import restore;"
+        "restore(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    )
+    with psycopg.connect(database.dsn, autocommit=True) as watching:
+
+        def others(state: str) -> int:
+            row = watching.execute(
+                "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database()"
+                f" AND application_name = 'psql' AND {state}"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        with database.begin() as tx:
+            tx.run([Statement("SELECT count(*) FROM notes")])
+            restoring = subprocess.Popen([sys.executable, "-c", script, database.dsn, str(file)])
+            until(lambda: others("wait_event_type = 'Lock'") == 1)
+            restoring.kill()
+            restoring.wait(20)
+        until(lambda: others("true") == 0)
+    assert seen(database) == backed_up
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar", b"\0" * 10240])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import os
 import pwd
 import signal
@@ -20,7 +22,7 @@ import psycopg
 import pytest
 
 from reactor_kernel.embedded.postgres import EmbeddedPostgres
-from reactor_kernel.embedded.processes import answers
+from reactor_kernel.embedded.processes import alive, answers
 from reactor_kernel.errors import BootError
 
 ROOT = os.geteuid() == 0
@@ -286,9 +288,13 @@ _PROCESS = textwrap.dedent(
 class Other:
     """Another reactor process using the same project."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, within: Callable[[], None] | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROCESS, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _PROCESS, str(root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=within,
         )
 
     def line(self) -> str:
@@ -306,6 +312,54 @@ class Other:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(20)
+
+
+def container() -> None:
+    """Take from this process what root has not got in a container: the right to look into processes of other accounts."""
+    drop_from_bounding_set, sys_ptrace = 24, 19
+    assert ctypes.CDLL(None).prctl(drop_from_bounding_set, sys_ptrace, 0, 0, 0) == 0
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not ROOT, reason="only root runs it under another account")
+def test_root_of_a_container_stops_the_server_it_says_it_has_stopped(
+    embedded: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    other = Other(tmp_path, within=container)
+    other.line()
+    server = pid_of(embedded)
+    assert other.stop() == "True"
+    assert not alive(server)
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not ROOT, reason="only root runs it under another account")
+def test_root_of_a_container_starts_no_second_server_beside_one_that_is_recovering(
+    embedded: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    dsn = embedded.start()
+    server = pid_of(embedded)
+    file = embedded.data / "postmaster.pid"
+    ready = file.read_text()
+    assert "ready" in ready
+    file.write_text(ready.replace("ready   ", "starting"))  # as it stands there during a recovery
+    other = Other(tmp_path, within=container)
+    with open(embedded.data.with_name("postgres.lock"), "r+") as lock:
+
+        def is_starting() -> bool:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            return False
+
+        until(is_starting)
+    time.sleep(0.5)  # time enough to start another one
+    assert file.read_text() == ready.replace("ready   ", "starting")
+    file.write_text(ready)
+    assert (other.line(), pid_of(embedded)) == (dsn, server)
+    assert other.stop() == "False"
 
 
 @pytest.mark.faults

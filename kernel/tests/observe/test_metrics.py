@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from reactor_kernel.observe.metrics import Metrics
+from reactor_kernel.observe.metrics import Metrics, forget_dead_workers
 
 
 def test_two_owners_of_a_metric_are_both_named() -> None:
@@ -84,3 +86,48 @@ def test_a_scrape_sums_all_workers(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert "reactor_sales_total 6.0" in lines
     assert 'reactor_http_requests_total{capability="shop",method="GET",status="200"} 3.0' in lines
+
+
+def test_a_dead_workers_number_that_somebody_elses_process_has_now_fails_no_scrape(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import os, shutil
+        from reactor_kernel.observe.metrics import Metrics
+
+        metrics = Metrics(version="1")
+        metrics.render()
+        shutil.copy(f"gauge_livesum_{os.getpid()}.db", "gauge_livesum_1.db")
+        if os.geteuid() == 0:
+            os.setuid(65534)  # from now on it may not signal process 1
+        print(metrics.render()[0].decode())
+        """
+    )
+    tmp_path.chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": "."},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert 'reactor_server_info{version="1"} 1.0' in done.stdout
+
+
+def test_two_scrapes_at_once_may_both_find_dead_workers(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(20)
+    start = threading.Barrier(8)
+
+    def scrape() -> None:
+        start.wait(20)
+        forget_dead_workers(str(tmp_path))
+
+    for _ in range(20):
+        for mode in ("livesum", "livemax", "liveall", "livemin", "livemostrecent"):
+            (tmp_path / f"gauge_{mode}_{gone.pid}.db").touch()
+        with ThreadPoolExecutor(8) as pool:
+            scrapes = [pool.submit(scrape) for _ in range(8)]
+        assert [done.exception() for done in scrapes] == [None] * 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -23,6 +24,14 @@ def test_ids_grow_by_one() -> None:
     ring = LogRing(size=4096, first_id=1)
     assert [ring.append(b"x"), ring.append(b"y")] == [1, 2]
     assert everything(ring) == [(1, b"x"), (2, b"y")]
+
+
+def test_a_ring_that_is_not_needed_any_more_leaves_no_file_open() -> None:
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        LogRing(size=4096).append(b"x")
+    gc.collect()
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_the_default_ring_holds_ten_thousand_lines_of_a_kilobyte() -> None:

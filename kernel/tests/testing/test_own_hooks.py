@@ -63,6 +63,8 @@ class Tenant:
     def office_enter(self, person):
         if person == "ghost":
             raise RuntimeError("boo")
+        if person in ("mallory", "oscar"):
+            return {"mallory": False, "oscar": Deny}[person]
         return Deny("not on the list") if person == "eve" else Allow()
 
     @hookimpl
@@ -81,6 +83,10 @@ def test_a_plugin_calls_its_own_hooks_and_no_others(kernel_factory, caplog):
     assert hooks.vote("office_enter", person="eve") == Deny("not on the list")
     assert hooks.vote("office_enter", person="ghost") == Deny("the tenant plugin could not decide")
     assert "office_enter of the plugin tenant failed" in caplog.text
+    for person, answer in (("mallory", "False"), ("oscar", repr(Deny))):
+        caplog.clear()
+        assert hooks.vote("office_enter", person=person) == Deny("the tenant plugin could not decide")
+        assert f"TypeError: office_enter must answer Allow, Deny or None, not {answer}" in caplog.text
     hooks.tell("office_closed")
     assert tenant.heard == ["closed"]
     assert "office_closed of the plugin tenant failed" in caplog.text

@@ -16,6 +16,7 @@ import httpx
 
 from reactor_kernel import __version__
 from reactor_kernel.cli.errors import CliError
+from reactor_kernel.cli.output import printable
 from reactor_kernel.ids import uuid7
 
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
@@ -114,7 +115,7 @@ class Client:
             if not last and (response.status_code >= 500 or (response.status_code == 429 and wait <= _LONGEST_WAIT)):
                 self._pause(attempt, wait if response.status_code == 429 else None)
                 continue
-            if response.status_code >= 400:
+            if response.status_code >= 300:
                 self._refused(response)
             return response.text if text else _parsed(response)
         raise AssertionError("the last attempt returns or raises")
@@ -136,7 +137,7 @@ class Client:
             # The heartbeat comes every 15 s: four missed ones mean that nobody is there.
             timeout=httpx.Timeout(30.0, read=60.0),
         ) as response:
-            if response.status_code >= 400:
+            if response.status_code >= 300:
                 response.read()
                 self._refused(response)
             yield response.iter_lines()
@@ -198,6 +199,16 @@ class Client:
 
     def _refused(self, response: httpx.Response) -> NoReturn:
         status = response.status_code
+        if status < 400:
+            # Not followed: the token would be shown to whoever the answer names, and a POST would become a GET.
+            there = response.headers.get("Location")
+            raise CliError(
+                "URL_ERROR",
+                f"{self._shown.rstrip(',')} answered {status} instead of doing it"
+                + (f" and points to {printable(there)}" if there else ""),
+                hint="name the server by the URL at which it answers itself",
+                details={"server_code": f"HTTP_{status}", "status": status},
+            )
         error = _error_object(response)
         server_code = error.get("code") or f"HTTP_{status}"
         message = error.get("message") or f"the server answered {status}"

@@ -8,6 +8,7 @@ and `database.dump` (pg_dump's custom format, for pg_restore).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import shutil
@@ -195,6 +196,7 @@ def _dump(dsn: str, version: int, target: IO[bytes]) -> None:
 def _load(dsn: str, restorer: Path, psql: Path, dump: IO[bytes]) -> None:
     conninfo, environment = _call(dsn)
     with tempfile.TemporaryFile() as script, tempfile.TemporaryFile() as complaints:
+        os.write(script.fileno(), _EMPTY.encode())
         # First all of it to SQL: a damaged archive is found before anything is touched.
         with subprocess.Popen(
             [restorer, "--no-owner", "--file=-"], stdin=subprocess.PIPE, stdout=script, stderr=complaints
@@ -206,27 +208,31 @@ def _load(dsn: str, restorer: Path, psql: Path, dump: IO[bytes]) -> None:
                 program.stdin.close()
         if program.returncode != 0:
             raise RestoreFailed(f"pg_restore cannot read the backup: {_said(complaints)}")
-        script.seek(0)
+        _take_out_newer_setting(script)
         options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
         patience = {"PGOPTIONS": f"-c lock_timeout={_PATIENCE} -c client_min_messages=warning"}
-        loading = subprocess.Popen(
+        # It reads the finished file itself: of a pipe from a process that was killed it would see the end too early, and
+        # commit what it had got until then.
+        os.lseek(script.fileno(), 0, os.SEEK_SET)
+        loading = subprocess.run(
             [psql, *options, "--no-password", "--dbname", conninfo],
-            stdin=subprocess.PIPE,
+            stdin=script,
             stdout=subprocess.DEVNULL,
             stderr=complaints,
             env={**environment, **patience},
+            check=False,
         )
-        with loading:
-            assert loading.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                loading.stdin.write(_EMPTY.encode())
-                # pg_restore writes for the newest server; 17 brought this setting, older ones refuse it.
-                loading.stdin.write(script.read(1 << 16).replace(b"\nSET transaction_timeout = 0;\n", b"\n"))
-                shutil.copyfileobj(script, loading.stdin, 1 << 20)
-            with contextlib.suppress(BrokenPipeError):
-                loading.stdin.close()
         if loading.returncode != 0:
             raise RestoreFailed(f"the backup was not restored, the database is as it was: {_said(complaints)}")
+
+
+def _take_out_newer_setting(script: IO[bytes]) -> None:
+    """Make a comment of a setting that 17 brought and older servers refuse; pg_restore writes for the newest."""
+    # pg_restore has set the file to append, wherever one writes.
+    fcntl.fcntl(script.fileno(), fcntl.F_SETFL, fcntl.fcntl(script.fileno(), fcntl.F_GETFL) & ~os.O_APPEND)
+    head = os.pread(script.fileno(), 1 << 16, 0)
+    line = b"\nSET transaction_timeout = 0;\n"
+    os.pwrite(script.fileno(), head.replace(line, line.replace(b"SET", b"-- "), 1), 0)
 
 
 def _make_roles(dsn: str, roles: list[_Role]) -> None:

@@ -6,6 +6,7 @@ import where values live; a scrape then sums all workers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter as Counted
 from collections import deque
@@ -85,8 +86,9 @@ def forget_dead_workers(directory: str) -> None:
     for pid in pids:
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
-            mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]
+        except (ProcessLookupError, PermissionError):  # of the latter the number is now another account's
+            with contextlib.suppress(FileNotFoundError):  # another scrape was faster
+                mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]
 
 
 class OwnedMetrics:

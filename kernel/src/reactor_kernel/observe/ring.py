@@ -9,6 +9,7 @@ import struct
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class LogRing:
         handle, path = tempfile.mkstemp(prefix="reactor-log-")
         os.unlink(path)
         self._lock_file = handle
+        # Not at exit: other threads may log until the very end.
+        weakref.finalize(self, os.close, handle).atexit = False
         self._lock = threading.Lock()
         self.before_read: Callable[[], None] | None = None
 

@@ -188,6 +188,10 @@ class HookCaller:
                 return answer
             if isinstance(answer, Allow):
                 verdict = answer
+            elif answer is not None:
+                # Whoever answers False, or Deny without a reason, means to refuse and must not be taken to abstain.
+                on_error(plugin, TypeError(f"{hook} must answer Allow, Deny or None, not {answer!r}"))
+                return Deny(f"the {plugin.name} plugin could not decide")
         return verdict
 
     def tell(self, hook: str, on_error: Callable[[LoadedPlugin, Exception], None], /, **arguments: Any) -> None:
