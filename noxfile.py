@@ -33,7 +33,7 @@ SPREAD = ["-n", WORKERS, "--dist", "loadfile"]
 CONSTRAINTS = str(ROOT / "constraints.txt")
 # Folders of tests/ that the sessions docs and budget run.
 OWN_SESSIONS = ["--ignore=tests/docs", "--ignore=tests/boot"]
-SCRATCH_BYTES = 3 * 2**30
+SCRATCH_BYTES = 4 * 2**30
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 nox.options.sessions = ["lint", "types", "kernel", "plugin", "compose", "docs", "budget"]

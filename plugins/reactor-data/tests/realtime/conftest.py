@@ -153,7 +153,7 @@ class Subscriber:
         if "data" in fields:
             self.frames.put(Frame(fields["event"], fields.get("id"), json.loads(fields["data"])))
 
-    def next(self, seconds: float = 10) -> Frame | None:
+    def next(self, seconds: float = 60) -> Frame | None:
         return self.frames.get(timeout=seconds)
 
     def take_all(self, count: int) -> list[Frame]:
