@@ -90,9 +90,10 @@ def test_the_same_change_has_the_same_id_when_it_comes_again(ann: Any, sql: Any)
 def test_a_subscriber_that_received_nothing_still_resumes_from_where_it_began(ann: Any, sql: Any) -> None:
     sql("insert into pairs values (1, 'x', 'before')")
     stream = ann.subscribe("pairs")
-    assert stream.last_id is not None
+    began = stream.last_id
+    assert began is not None
     sql("insert into pairs values (2, 'x', 'while away')")
-    again = ann.subscribe("pairs", last_event_id=stream.last_id)
+    again = ann.subscribe("pairs", last_event_id=began)
     assert received(again, 1) == [2]
     assert again.nothing_more(0.3)
 
