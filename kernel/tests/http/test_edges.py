@@ -14,6 +14,7 @@ from reactor_kernel.config.model import CorsConfig, OpsConfig, ServerConfig
 from reactor_kernel.config.values import parse_network
 from reactor_kernel.contributions import Access, Fallback, HealthCheck, Middleware, Mount, Phase
 from reactor_kernel.errors import BootError
+from reactor_kernel.http import system
 from reactor_kernel.http.address import parse, parse_short
 from reactor_kernel.http.app import build_app
 from reactor_kernel.observe.logs import current_request_id
@@ -144,6 +145,27 @@ def test_a_hanging_health_check_is_not_started_again(serve: Callable[..., Any]) 
         assert len(started) == 1
     finally:
         release.set()
+
+
+def test_a_hanging_health_check_is_waited_for_once(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting again each second would let anybody who asks often hold every thread."""
+    release = threading.Event()
+
+    def hangs() -> str | None:
+        release.wait(60)
+        return None
+
+    served = serve(health=[("shop", HealthCheck(hangs))])
+    try:
+        assert served.client.get("/health").status_code == 503
+        monkeypatch.setattr(system, "CHECK_SECONDS", 600.0)
+        monkeypatch.setattr(system, "KEEP_SECONDS", 0.0)
+        assert served.client.get("/health").status_code == 503
+    finally:
+        release.set()
+    ends = time.monotonic() + 10
+    while served.client.get("/health").status_code != 200:
+        assert time.monotonic() < ends, "the check has returned, yet it stays ill"
 
 
 def test_operators_call_from_trusted_networks_only(serve: Callable[..., Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -174,6 +176,21 @@ def test_a_worker_that_cannot_be_forked_now_is_forked_later_while_the_others_ser
     assert first[1] in second
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
+
+
+def test_more_connections_are_served_than_files_may_be_open_by_default(start, engine):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 512:
+        pytest.skip("the hard limit of this machine is too low to tell")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        server = start("--engine", engine).until_up()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(150):
+            open_ones.enter_context(server.connect())
+        assert server.get("/health").status == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets")

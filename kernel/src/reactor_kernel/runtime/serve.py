@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ LOG = logging.getLogger("reactor_kernel.serve")
 
 # What a process may still take after its drain budget before it is ended the hard way.
 GRACE_SECS = 3.0
+# The usual soft limit of 1024 is less than a full house of connections and the database's take together.
+_OPEN_FILES = 65536
 
 
 class ServedApp(Protocol):
@@ -85,6 +88,7 @@ def run(target: ServeTarget) -> int:
     """
     if target.engine.check is not None:
         target.engine.check()
+    _allow_open_files()
     if target.workers > 1:
         from reactor_kernel.runtime.master import Master
 
@@ -102,6 +106,18 @@ def run(target: ServeTarget) -> int:
     finally:
         _serving.remove(pipe.send)
         pipe.close()
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files as far as the hard one lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        LOG.warning("no more than %d files can be open at once: %s", soft, error)
 
 
 def serve_here(
