@@ -140,7 +140,12 @@ def serve(kernel: Kernel, *, listener: Any = None, on_ready: Callable[[Kernel], 
     from reactor_kernel.runtime.serve import request_shutdown, run
 
     engine = prepare(kernel)
-    bound = listener if listener is not None else bind(kernel.config.server.bind.host, kernel.config.server.bind.port)
+    address = kernel.config.server.bind
+    try:
+        bound = listener if listener is not None else bind(address.host, address.port)
+    except BootError:
+        kernel.close()
+        raise
     try:
         configure(kernel)
         kernel.on_shutdown_request = request_shutdown

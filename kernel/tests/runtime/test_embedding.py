@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -18,16 +19,18 @@ import sys
 from pathlib import Path
 from reactor_kernel.config.loader import load
 from reactor_kernel.serving import run
-code = run(load(None, environ={}, flags={"server.bind": sys.argv[1], "server.engine": sys.argv[2]}, cwd=Path.cwd()))
+flags = dict(zip(("server.bind", "server.engine", "server.workers"), (*sys.argv[1:3], int(sys.argv[3]))))
+code = run(load(None, environ={}, flags=flags, cwd=Path.cwd()))
 print("returned", code, flush=True)
 """
 
 
-def embedding(place: Path, bind: str, engine: str = "waitress") -> subprocess.Popen[str]:
+def embedding(place: Path, bind: str, engine: str = "waitress", workers: int = 1) -> subprocess.Popen[str]:
     raw_config(place, [], database_url="embedded")
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, bind, engine],
+        [sys.executable, "-c", PROGRAM, bind, engine, str(workers)],
         cwd=place,
+        env={**os.environ, "TMPDIR": str(place)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,3 +67,10 @@ def test_it_returns_the_codes_of_the_executable(tmp_path: Path) -> None:
         out, err = embedding(tmp_path, f"127.0.0.1:{port}").communicate(timeout=60)
     assert out == "returned 3\n"
     assert err.startswith(f"bind error: 127.0.0.1:{port} is already in use; ")
+
+
+def test_a_taken_port_leaves_nothing_of_several_workers_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = embedding(tmp_path, f"127.0.0.1:{taken.getsockname()[1]}", workers=2)
+        assert process.communicate(timeout=60)[0] == "returned 3\n"
+    assert [left.name for left in tmp_path.glob("reactor-metrics-*")] == []

@@ -14,6 +14,7 @@ from reactor_data.errors import DataError, table_not_found
 from reactor_data.sql.lexer import Kind
 from reactor_data.sql.source import SqlComplaint, SqlSource
 from reactor_data.sql.statements import SqlStatement, statements
+from reactor_data.usermigrations.queries import FORGET_SESSION
 from reactor_kernel.api import Database, DatabaseFault, Statement
 
 if TYPE_CHECKING:
@@ -74,9 +75,12 @@ class Administration:
         try:
             with self._db.begin(None, readonly=not write) as tx:
                 found = tx.connection.exec_driver_sql(text, values)
-                if not found.returns_rows:
-                    return QueryResult([], [], max(found.rowcount, 0))
-                return QueryResult(list(found.keys()), [list(row) for row in found], None)
+                if found.returns_rows:
+                    result = QueryResult(list(found.keys()), [list(row) for row in found], None)
+                else:
+                    result = QueryResult([], [], max(found.rowcount, 0))
+                tx.run(FORGET_SESSION)
+            return result
         except DatabaseFault as fault:
             hint = fault.db_hint
             if fault.sqlstate == "25006":

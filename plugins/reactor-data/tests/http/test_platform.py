@@ -177,3 +177,19 @@ def test_a_notice_reloads_the_schema_on_every_node(live_server: Any, ann: Any, r
         assert time.monotonic() < deadline
         time.sleep(0.05)
     live.client.close()
+
+
+@pytest.mark.parametrize(
+    ("left", "shown"),
+    [
+        ("set role reactor_anon", "select current_user = session_user"),
+        ("set work_mem = '65kB'", "select current_setting('work_mem') <> '65kB'"),
+        ("select set_config('search_path', 'nowhere', false)", "select current_setting('search_path') <> 'nowhere'"),
+        ("select pg_advisory_lock(4711)", "select not exists (select from pg_locks where objid = 4711)"),
+        ("listen left_behind", "select count(*) = 0 from pg_listening_channels()"),
+        ("create temp table left_behind (a int)", "select to_regclass('pg_temp.left_behind') is null"),
+    ],
+)
+def test_a_query_leaves_nothing_behind_for_others_on_its_connection(admin: Any, left: str, shown: str) -> None:
+    assert admin("POST", "query", json={"sql": left, "write": left.startswith("create")}).status_code == 200
+    assert admin("POST", "query", json={"sql": shown}).json()["rows"] == [[True]]

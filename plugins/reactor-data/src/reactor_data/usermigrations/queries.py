@@ -18,9 +18,17 @@ def recorded(version: str) -> Statement:
     return Statement("select encode(source_sha256, 'hex') from _reactor_data.migrations where version = $1", (version,))
 
 
-# A migration's own SET and its temporary tables last for the session; a pooled connection must not keep them.
+# An administrator's own SET, temporary tables, locks and LISTEN last for the session; a pooled connection must not keep them.
 FORGET_SESSION = tuple(
-    Statement(text, prepare=False) for text in ("reset session authorization", "reset all", "discard temp")
+    Statement(text, prepare=False)
+    for text in (
+        "reset session authorization",
+        "reset role",
+        "reset all",
+        "discard temp",
+        "select pg_catalog.pg_advisory_unlock_all()",
+        "unlisten *",
+    )
 )
 
 # Relations and routines a migration may have made: those outside of the system's, the platform's and extensions'
