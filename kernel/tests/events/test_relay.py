@@ -420,3 +420,33 @@ def test_a_relay_that_starts_again_leaves_no_thread_behind(database: PostgresDat
         assert str(caught.value) == '42P01: relation "_reactor_kernel.outbox_deliveries" does not exist'
     assert not stop.is_set()
     until(lambda: keepers() == 0)
+
+
+def test_a_thread_that_could_not_be_started_is_tried_again(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    subscription = Subscription("shop.order.placed", lambda event: heard.append(event.number), Delivery.DURABLE, "sub")
+    bus = EventBus([("shop", EventType("shop.order.placed", Ordered))], [("shop", subscription)], RealClock(), LOG)
+    publish(database, 1, 2)
+    service, stop = bus.relay(database, RelayPolicy(poll_secs=0.1)), threading.Event()
+    start = threading.Thread.start
+
+    def at_the_limit(thread: threading.Thread) -> None:
+        if thread.name == "reactor-outbox-sub":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", at_the_limit)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            service.start(stop)
+    again = threading.Thread(target=service.start, args=(stop,))
+    again.start()
+    try:
+        until(lambda: heard == [1, 2])
+        publish(database, 3)
+        until(lambda: heard == [1, 2, 3])
+    finally:
+        stop.set()
+        again.join(15)

@@ -162,21 +162,23 @@ class Relay:
             return self._policy.poll_secs
         policy = self._policy
         claims = self._outbox.claim(idle, each=policy.batch, lease_secs=policy.lease_secs, most=policy.max_attempts)
-        if not claims:
-            due = self._outbox.next_due(idle)
-            return self._policy.poll_secs if due is None else min(self._policy.poll_secs, max(due, 0.01))
         with self._changed:
-            late = claims if self._draining else []
+            late: list[Claim] = claims if self._draining else []
             for claim in claims if not late else ():
-                lane = self._lanes[claim.subscription]
-                lane.queue.append(claim)
-                if lane.thread is None:
-                    name = f"reactor-outbox-{claim.subscription}"
-                    lane.thread = threading.Thread(target=self._serve, args=(lane,), name=name, daemon=True)
-                    lane.thread.start()
+                self._lanes[claim.subscription].queue.append(claim)
+            for name, lane in self._lanes.items():
+                if lane.queue and lane.thread is None:
+                    thread = threading.Thread(
+                        target=self._serve, args=(lane,), name=f"reactor-outbox-{name}", daemon=True
+                    )
+                    thread.start()  # where the system has none to give, the lane stays without one for the next turn
+                    lane.thread = thread
         for claim in late:  # the drain began while they were claimed
             self._safely("giving a delivery back", partial(self._outbox.give_back, claim))
-        return 0.0  # the other lanes may have something that is due soon
+        if claims:
+            return 0.0  # the other lanes may have something that is due soon
+        due = self._outbox.next_due(idle)
+        return self._policy.poll_secs if due is None else min(self._policy.poll_secs, max(due, 0.01))
 
     def _serve(self, lane: _Lane) -> None:
         while True:
