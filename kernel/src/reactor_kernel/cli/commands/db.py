@@ -134,7 +134,7 @@ def _masked(url: str) -> str:
         user, password, _ = login.partition(":")
         if split.scheme and password and _SECRET_PARTS.isdisjoint(parse_qs(split.query)):
             return split._replace(netloc=f"{user}:***@{place}").geturl()
-    return make_conninfo(**shown)  # type: ignore[arg-type]
+    return make_conninfo(**shown)
 
 
 @command.command("shell", context_settings={"ignore_unknown_options": True})
