@@ -353,6 +353,11 @@ def test_the_database_can_be_reached_backed_up_and_restored(reactor: Tool) -> No
     [
         ("postgresql://u:hush@h:5432/d?sslmode=require", "postgresql://u:***@h:5432/d?sslmode=require"),
         ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ("postgresql://u:hush@h:5432/d?application_name=a@b", "postgresql://u:***@h:5432/d?application_name=a@b"),
+        ("postgresql://u:old@h/d?password=hush", "user=u dbname=d host=h"),
+        ("postgresql://u@h/d?sslpassword=hush", "user=u dbname=d host=h"),
+        ("postgresql://u:hu[sh@h/d", "user=u dbname=d host=h"),
+        ("postgresql://u:hu?sh@h/d", "user=u dbname=d host=h"),
     ],
 )
 def test_the_url_is_shown_without_its_password(reactor: Tool, url: str, shown: str) -> None:

@@ -29,6 +29,10 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "jwt": lambda s: f"eyJ{s}.{s}.{s}",
     "url": lambda s: f"postgresql://shop:{s}@db:5432/shop",
     "query": lambda s: f"/x?limit=1&access_token={s}&a=b",
+    "client secret": lambda s: f"/x?client_secret={s}&a=b",
+    "conninfo": lambda s: f"host=db password='{s} \\' {s}' dbname=shop",
+    "member": lambda s: f"{{'user': 'ann', 'new_password': '{s}'}}",
+    "json": lambda s: json.dumps({"id_token": s, "user": "ann"}),
     "private key": lambda s: f"-----BEGIN RSA PRIVATE KEY-----\n{s}\n-----END RSA PRIVATE KEY-----",
 }
 
@@ -109,6 +113,20 @@ def test_the_human_format_is_one_line_a_record_and_redacted_as_well(configured: 
     assert stream.getvalue()[8:] == f" info  reactor_kernel: hello till=3 token={MASK}\n"
 
 
+def test_nothing_that_is_logged_forges_a_line_or_controls_the_terminal(configured: Callable[..., Any]) -> None:
+    stream, _ = configured(fmt="pretty")
+    evil = "a\n12:00:00 error all is lost\x1b[2J\r\u202eä"
+    try:
+        raise ValueError(evil)
+    except ValueError:
+        logging.getLogger("reactor_kernel").exception(evil, extra={"user": evil})
+    shown = r"a\n12:00:00 error all is lost\x1b[2J\r\u202eä"
+    first, *trace = stream.getvalue().splitlines()
+    assert first[8:] == f" error reactor_kernel: {shown} user={shown}"
+    assert trace[0] == "Traceback (most recent call last):"
+    assert trace[-2:] == ["ValueError: a", r"12:00:00 error all is lost\x1b[2J\r\u202eä"]
+
+
 def test_configuring_again_does_not_double_lines(configured: Callable[..., Any]) -> None:
     configured()
     stream, _ = configured()
@@ -123,6 +141,12 @@ def test_no_credential_survives_in_a_text(disguise: str, secret: str, before: st
     text = f"{before} {DISGUISES[disguise](secret)} {after}"
     assert secret not in redact_text(text)
     assert MASK in redact_text(text)
+
+
+@pytest.mark.parametrize("piece", ["a-", "a://", "eyJaaaa-", "-----END ", "_token ", "'x' "])
+def test_a_long_text_made_of_what_only_begins_a_credential_is_read_once(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))  # read again from each of its places it takes the better part of an hour
+    assert redact_text(text) == text
 
 
 @pytest.mark.parametrize(
@@ -148,6 +172,10 @@ def test_no_field_with_a_secrets_name_is_shown(name: str, secret: str) -> None:
 def test_any_value_can_be_a_field(value: Any) -> None:
     line = line_of(record("m", field_of_mine=value))
     msgspec.json.encode(redact("x", str(line["fields"].keys())), enc_hook=str)
+
+
+def test_a_private_key_without_its_end_is_not_shown() -> None:
+    assert redact_text("-----BEGIN PRIVATE KEY-----\nhush\nhu") == MASK
 
 
 def test_plain_words_are_left_alone() -> None:

@@ -140,9 +140,18 @@ class _Output(logging.Handler):
         level = str(line["level"])
         mark = f"{_COLOURS[level]}{level:<5}\x1b[0m" if self._colour else f"{level:<5}"
         fields = "".join(f" {name}={value}" for name, value in line["fields"].items() if name != "exception")
-        trace = "\n" + line["fields"]["exception"] if "exception" in line["fields"] else ""
+        trace = str(line["fields"].get("exception", ""))
+        shown = "".join("\n" + _harmless(part) for part in trace.split("\n")) if trace else ""
+        said = _harmless(f"{line['target']}: {line['message']}{fields}")
         clock = str(line["timestamp"])[11:19]
-        return f"{clock} {mark} {line['target']}: {line['message']}{fields}{trace}\n"
+        return f"{clock} {mark} {said}{shown}\n"
+
+
+def _harmless(text: str) -> str:
+    """Escape what would begin a line of its own or control the terminal; values come from outside."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _output() -> _Output | None:

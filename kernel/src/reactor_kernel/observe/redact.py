@@ -13,13 +13,16 @@ _NAMES = re.compile(
     r"authorization|cookie|password|passwd|secret|token|api[_-]?key|data[_-]?key|master[_-]?key|private[_-]?key|credential",
     re.IGNORECASE,
 )
+# Every alternative reads a text once: a text that somebody sent may be long, and made to be read again from each of its places.
 _VALUES = re.compile(
     r"(?P<scheme>\b(?:bearer|basic)\s+)[^\s,;\"']+"
     r"|\b(?:rk_(?:live|pub|srv)_|rrf_)[A-Za-z0-9_-]{4,}"
-    r"|\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
-    r"|(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"
-    r"|(?P<query>\b(?:access_token|refresh_token|token|code|password|api_key|signature)=)[^&\s\"']+"
-    r"|(?P<block>-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----",
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?P<url>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s@/]+(?=@)"
+    r"|(?P<query>\b(?:\w*(?:token|secret|password|passwd|api_key|signature)|code)=)"
+    r"(?:'(?:[^'\\]|\\.)+'|\"[^\"]+\"|[^&\s\"']+)"
+    r"|(?P<member>[\"']\w*(?:token|secret|password|passwd|api_key)[\"']:\s?[\"'])[^\"']+"
+    r"|(?P<block>-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.IGNORECASE,
 )
 
@@ -30,7 +33,7 @@ _is_secret_name = lru_cache(maxsize=1024)(lambda name: _NAMES.search(name) is no
 
 def redact_text(text: str) -> str:
     """Replace everything in a text that looks like a credential."""
-    return _VALUES.sub(lambda m: (m["scheme"] or m["url"] or m["query"] or "") + MASK, text)
+    return _VALUES.sub(lambda m: (m["scheme"] or m["url"] or m["query"] or m["member"] or "") + MASK, text)
 
 
 def redact(name: str, value: Any, depth: int = 0) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import click
 from reactor_kernel.cli.errors import CliError
 from reactor_kernel.cli.invocation import Invocation
 
+_SECRET_PARTS = frozenset({"password", "sslpassword"})
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -116,18 +118,23 @@ def url_(invocation: Invocation, show_password: bool) -> None:
 
 
 def _masked(url: str) -> str:
+    from urllib.parse import parse_qs, urlsplit
+
+    from psycopg.conninfo import make_conninfo
+
     from reactor_kernel.db.conninfo import parse
 
-    password = parse(url).get("password")
-    if not password:
+    shown = {name: value for name, value in parse(url).items() if name not in _SECRET_PARTS}
+    if len(shown) == len(parse(url)):
         return url
-    head, at, tail = url.rpartition("@")
-    user, colon, _ = head.rpartition(":")
-    if "://" in url and at and colon and "://" in user:
-        return f"{user}:***@{tail}"
-    from reactor_kernel.db.conninfo import without_password
-
-    return without_password(url)[0]
+    # Where it stands not only where a URL has its password, or libpq reads the URL in another way, it is written anew.
+    with suppress(ValueError):
+        split = urlsplit(url)
+        login, _, place = split.netloc.rpartition("@")
+        user, password, _ = login.partition(":")
+        if split.scheme and password and _SECRET_PARTS.isdisjoint(parse_qs(split.query)):
+            return split._replace(netloc=f"{user}:***@{place}").geturl()
+    return make_conninfo(**shown)
 
 
 @command.command("shell", context_settings={"ignore_unknown_options": True})
