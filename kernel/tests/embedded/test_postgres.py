@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -169,6 +170,22 @@ def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
         assert embedded.status().dsn == dsn == embedded.url
     finally:
         embedded.stop()
+
+
+def test_a_temporary_directory_that_is_too_long_for_a_socket_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / ("t" * 90)
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    embedded = EmbeddedPostgres(tmp_path / ("x" * 90))
+    place = embedded._cluster().socket_dir()
+    try:
+        assert place.parent == Path("/tmp")
+        assert ask(embedded.start(), "SELECT 1") == 1
+    finally:
+        embedded.stop()
+        place.rmdir()
 
 
 def test_a_socket_directory_prepared_by_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -225,11 +225,12 @@ class Cluster:
 
     def socket_dir(self) -> Path:
         """Return the directory of the socket: the data's own, or a private short one where that path cannot be used."""
-        # A comma separates the hosts of a connection string.
-        if len(os.fsencode(self.data / SOCKET)) <= _LONGEST_SOCKET and "," not in str(self.data):
+        if _holds_socket(self.data):
             return self.data  # Postgres itself insists on mode 0700
-        short = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
-        place = Path(tempfile.gettempdir()) / f"reactor-{short}"
+        short = f"reactor-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]}"
+        place = Path(tempfile.gettempdir()) / short
+        if not _holds_socket(place):
+            place = Path("/tmp") / short
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700)
             self._account.own(place)
@@ -264,6 +265,11 @@ class Cluster:
         for file in sorted((self.data / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)[-2:]:
             texts.append("\n".join(file.read_text(errors="replace").splitlines()[-20:]))
         return "\n".join(text for text in texts if text)
+
+
+def _holds_socket(place: Path) -> bool:
+    # A comma separates the hosts of a connection string.
+    return len(os.fsencode(place / SOCKET)) <= _LONGEST_SOCKET and "," not in str(place)
 
 
 def dsn(socket_dir: Path, *, user: str = LOGIN, database: str = DATABASE) -> str:
