@@ -224,6 +224,30 @@ def test_no_connection_waits_for_a_worker_that_is_leaving(start):
     assert b'"slept"' in rest(sock)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells who listens")
+def test_who_holds_a_port_is_told_also_while_it_opens_and_closes_files():
+    ended = threading.Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(30)]
+            for descriptor in opened:
+                os.close(descriptor)
+
+    threads = [threading.Thread(target=churn) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            for _ in range(10):
+                with pytest.raises(BootError, match=rf"process {os.getpid()} \("):
+                    bind("127.0.0.1", taken.getsockname()[1])
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
 def test_a_second_server_is_refused_the_port_of_workers(start):
     server = start("--workers", 2).until_up()
     eventually(lambda: len({server.get("/health").json["pid"] for _ in range(40)}) == 2)

@@ -114,9 +114,20 @@ def _holder(port: int) -> tuple[int, str] | None:
         return None
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(link) in inodes for link in (process / "fd").iterdir()):
+            if _holds(process, inodes):
                 return int(process.name), (process / "comm").read_text().strip()
         except OSError:
             # It ended meanwhile, or belongs to somebody else.
             continue
     return None
+
+
+def _holds(process: Path, inodes: set[str]) -> bool:
+    for link in (process / "fd").iterdir():
+        try:
+            if os.readlink(link) in inodes:
+                return True
+        except FileNotFoundError:
+            # It was closed meanwhile, as happens all the time in a process that does something.
+            continue
+    return False
