@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -118,6 +119,21 @@ def test_a_content_that_stays_does_not_keep_the_others(
     )
     assert sql("select locator from _reactor_storage.blobs") == [(stays,)]
     assert not (root / "files/blobs/ff/ff" / goes).exists()
+
+
+def test_what_was_staged_and_stays_is_not_told_as_removed(client: Any, ann: Member, root: Any, stored_on: str) -> None:
+    if stored_on != "fs":
+        pytest.skip("it makes files")
+    ann.bucket("docs")
+    # A directory is no file that could be removed.
+    stays, goes = root / "files/staging/stays", root / "files/staging/goes"
+    stays.mkdir(parents=True)
+    goes.write_bytes(b"x")
+    for place in (stays, goes):
+        os.utime(place, (0, 0))
+    swept = client.post("/storage/v1/_admin/gc", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    assert (swept.status_code, swept.json()["staged"]) == (200, 1)
+    assert (stays.exists(), goes.exists()) == (True, False)
 
 
 def test_nothing_is_left_of_many(client: Any, ann: Member, sql: Any) -> None:

@@ -116,11 +116,7 @@ class FileSystemBackend:
 
     def sweep_staged(self, *, before: datetime) -> int:
         """Remove files of uploads whose process is gone."""
-        swept = 0
-        for path in self._abandoned(before):
-            self._unlink(path)
-            swept += 1
-        return swept
+        return sum(map(self._unlink, self._abandoned(before)))
 
     def count_staged(self, *, before: datetime) -> int:
         """Count them."""
@@ -174,12 +170,14 @@ class FileSystemBackend:
             new.mkdir(mode=0o700, exist_ok=True)
             _sync_directory(new.parent)
 
-    def _unlink(self, place: Path) -> None:
+    def _unlink(self, place: Path) -> bool:
         try:
             place.unlink(missing_ok=True)
         except OSError as error:
             # The sweep tries again; the caller has an answer of its own to give.
             self._log.warning("%s stays until it is swept: %s", place, error)
+            return False
+        return True
 
 
 @contextlib.contextmanager
